@@ -1,0 +1,26 @@
+// Package blocks is the product's domain: heaps and their members, blocks and
+// their update logs, what may be appended to a log and what may not, and what
+// has changed since a moment.
+//
+// A heap (in routes also "workspace") is a space with members. A block is one
+// unit of content in a heap and has one Yjs document, which is kept as a log of
+// updates and never built in memory to sync it: state vectors, merges and diffs
+// are computed on bytes by package ydoc.
+//
+// The package knows no HTTP, no socket and no SQL. What it needs from a store it
+// declares in store.go; storage implements it. Times are Unix milliseconds.
+//
+// # Invariants
+//
+// An update is reported as committed only after the transaction that holds it
+// is on disk. The log of a block holds only updates that integrate on what came
+// before: what waits for updates the server has not seen is held apart, durably,
+// and moves to the log when they arrive. So the state vector of a block is exact,
+// and no subscriber ever gets a struct it cannot integrate.
+//
+// # Decisions
+//
+// Bounds that would need the whole document to be exact (how deep its types
+// nest) are kept as a cheap upper bound in the block's head and computed exactly
+// only when the bound is reached.
+package blocks

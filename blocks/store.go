@@ -1,0 +1,198 @@
+package blocks
+
+import (
+	"context"
+
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+// Seq numbers every accepted update of the server in commit order, from 1,
+// without holes: no reader sees n+1 before n.
+type Seq int64
+
+// Ref is a store's own short name for a block; 0 names none.
+type Ref int64
+
+// Head is what a store keeps of a block beside its log, written in the same
+// transaction as the log. Everything needed to accept an update is here, so that
+// an append to a cold block reads one row.
+type Head struct {
+	Key         BlockKey
+	Ref         Ref    // 0: the block does not exist yet
+	Type        string // as its creator said, "" if not
+	Seq         Seq    // of the last update; 0: none yet
+	SyncVersion int64  // lineage of the document, from 1
+	StateVector []byte // of all logged updates, encoded
+	Bytes       int64  // sum of all logged updates
+	Depth       int    // upper bound of how deep shared types nest
+	SnapshotSeq Seq    // the snapshot covers updates up to here; 0: no snapshot
+	Tail        int64  // logged updates after SnapshotSeq
+	TailBytes   int64
+	Held        int64 // updates that wait for others
+	HeldBytes   int64
+	CreatedAt   int64
+	UpdatedAt   int64  // of the last commit
+	TrashedAt   int64  // 0: not in the trash
+	DeletedAt   int64  // 0: not deleted for good
+	Quarantine  string // why the block is read-only; "": it is not
+}
+
+// LoggedUpdate is one update of the log, in format V1.
+type LoggedUpdate struct {
+	Seq     Seq
+	At      int64
+	User    UserID
+	Session string // of the user's device, "" if none
+	Bytes   []byte
+}
+
+// HeldUpdate is an update that waits for others, outside the log.
+type HeldUpdate struct {
+	ID      int64 // the store's
+	At      int64
+	User    UserID
+	Session string
+	Bytes   []byte
+}
+
+// Claim says that a client id belongs, within a block, to a user.
+type Claim struct {
+	Client ydoc.ClientID
+	User   UserID
+}
+
+// Snapshot is a block's merged state up to and including Seq.
+type Snapshot struct {
+	Ref   Ref
+	Seq   Seq
+	State []byte // format V2
+}
+
+// BlockCommit is what one transaction does to one block.
+type BlockCommit struct {
+	// Head is the block's head after the commit. The store fills in Ref (creating
+	// the block when it is 0), Seq, UpdatedAt, Tail and TailBytes, CreatedAt when
+	// the block is new, and Held and HeldBytes; it leaves TrashedAt, DeletedAt,
+	// Quarantine and SnapshotSeq as they are stored.
+	Head    Head
+	Updates []LoggedUpdate // the store fills in Seq and At
+	Claims  []Claim        // a client id that is claimed already stays as it is
+	Hold    []HeldUpdate   // the store fills in ID and At
+	Release []HeldUpdate   // leave the held ones: logged now, or dropped
+}
+
+// Batch is one transaction. A block appears in it once.
+type Batch struct {
+	Blocks []*BlockCommit
+	At     int64 // set by the store: max(now, last commit's + 1)
+}
+
+// UpdateLog keeps each block's updates in commit order and never looks inside
+// one. It is safe for concurrent use.
+type UpdateLog interface {
+	// Commit stores the whole batch or nothing. Once it has returned nil, no power
+	// cut undoes it. Errors: ErrFull, ErrFailed, ErrUnavailable. It keeps no slice.
+	Commit(ctx context.Context, b *Batch) error
+
+	// Head returns a block's head, or ErrNotFound.
+	Head(ctx context.Context, key BlockKey) (Head, error)
+
+	// State returns, as of one moment, a block's head, its snapshot (Seq 0 and nil
+	// State if there is none) and the updates after it, oldest first. A row whose
+	// checksum is wrong is ErrCorrupt.
+	State(ctx context.Context, key BlockKey) (Head, Snapshot, []LoggedUpdate, error)
+
+	// Claims returns the owners of those of clients that have one.
+	Claims(ctx context.Context, ref Ref, clients []ydoc.ClientID) ([]Claim, error)
+
+	// Held returns a block's held updates, oldest first.
+	Held(ctx context.Context, ref Ref) ([]HeldUpdate, error)
+}
+
+// Snapshots keeps derived state that can be rebuilt from the log.
+type Snapshots interface {
+	// SaveSnapshot replaces the block's snapshot if s.Seq is greater than its.
+	SaveSnapshot(ctx context.Context, s Snapshot) error
+
+	// Quarantine marks the block as read-only and says why.
+	Quarantine(ctx context.Context, ref Ref, reason string) error
+
+	// ExpireHeld drops held updates older than before (ms) and says how many.
+	ExpireHeld(ctx context.Context, before int64) (int, error)
+	// HeldBytesOf returns the bytes that a user has held in all blocks.
+	HeldBytesOf(ctx context.Context, user UserID) (int64, error)
+}
+
+// Page is one page of a heap's changes.
+type Page struct {
+	Heads        []Head // by Seq; a Head with DeletedAt set is a tombstone
+	Next         Seq    // cursor after this page (the last Seq, or where it began)
+	More         bool
+	TotalChanged int64 // from the page's beginning on
+	TotalDeleted int64
+	ServerTime   int64 // a poller that comes back with it misses nothing
+}
+
+// Changes lists what has changed.
+type Changes interface {
+	// Changed lists the heap's blocks whose last Seq is in (after, ∞), or, when
+	// after is negative, those whose last commit is at since (ms) or later; by Seq,
+	// at most limit. All of a page, ServerTime too, is of one moment. Every commit
+	// after that moment has an At of ServerTime or later.
+	Changed(ctx context.Context, heap HeapID, after Seq, since int64, limit int) (Page, error)
+
+	// ServerTime is the time that every later commit's At reaches or passes, and
+	// is within about a second of the clock while the store can write.
+	ServerTime(ctx context.Context) (int64, error)
+}
+
+// Heap is a space with members.
+type Heap struct {
+	ID        HeapID
+	Name      string
+	Owner     UserID
+	Encrypted bool // the server cannot read its updates
+	CreatedAt int64
+	UpdatedAt int64
+	DeletedAt int64 // 0: not deleted
+}
+
+// HeapSummary is a heap as one member sees it.
+type HeapSummary struct {
+	Heap
+	Role   Role
+	Blocks int64 // not deleted
+	Bytes  int64 // of its blocks' logs
+}
+
+// Heaps keeps heaps and members.
+type Heaps interface {
+	// CreateHeap stores h with its owner as a member of role owner. An id that
+	// exists is ErrConflict.
+	CreateHeap(ctx context.Context, h Heap) error
+	// Heap returns a heap that is not deleted, or ErrNotFound.
+	Heap(ctx context.Context, id HeapID) (Heap, error)
+	// HeapsOf lists the heaps the user is a member of, newest first.
+	HeapsOf(ctx context.Context, user UserID) ([]HeapSummary, error)
+	// RoleOf returns RoleNone for who is no member, or when the heap is deleted or
+	// absent; and whether the heap is encrypted.
+	RoleOf(ctx context.Context, user UserID, heap HeapID) (Role, bool, error)
+	// HeapsWithBlock lists heaps that hold the block and that the user can read.
+	HeapsWithBlock(ctx context.Context, user UserID, block BlockID) ([]HeapID, error)
+}
+
+// Members changes who is in a heap.
+type Members interface {
+	Members(ctx context.Context, heap HeapID) ([]Member, error)
+	// SetRole gives the user a role; RoleNone removes the membership.
+	SetRole(ctx context.Context, heap HeapID, user UserID, role Role, at int64) error
+}
+
+// Store is all of it: what one database gives.
+type Store interface {
+	UpdateLog
+	Snapshots
+	Changes
+	Heaps
+	Members
+}
