@@ -1,0 +1,73 @@
+package syncserver
+
+import (
+	"net/http"
+)
+
+// handler answers one request. An error it returns becomes a problem; it must
+// not have written anything then.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// access says who may call a route.
+type access uint8
+
+const (
+	public   access = iota // anyone; no token is looked at
+	optional               // anyone; a token, if given, must be good
+	member                 // an active account
+	admin                  // an administrator; for others the route does not exist
+	socket                 // a websocket, which checks tokens itself
+)
+
+type route struct {
+	pattern string
+	access  access
+	handle  handler
+	maxBody int64 // bytes; 0: smallBody
+}
+
+const (
+	smallBody = 1 << 20
+	// pushBody is the 32 MiB that a push may have.
+	pushBody = 32 << 20
+)
+
+// routes is every route, in the order of the API contract.
+func (s *Server) routes() []route {
+	return []route{
+		// Instance
+		{"GET /api/{$}", optional, s.instance, 0},
+		{"GET /api", optional, s.instance, 0},
+		{"GET /api/health", public, s.health, 0},
+		{"GET /sync/health", public, s.syncHealth, 0},
+
+		// Sync
+		{"POST /api/sync/push", member, s.push, pushBody},
+		{"POST /api/sync/pull", member, s.pull, pushBody},
+		{"GET /api/sync/delta", member, s.delta, 0},
+		{"GET /ws", socket, s.websocket, 0},
+		{"GET /ws/{heap}/{block}", socket, s.websocket, 0},
+
+		// Heaps
+		{"POST /api/heaps", member, s.heaps, 0},
+		{"POST /api/workspaces", member, s.workspaces, 0},
+		{"POST /api/heap/add", member, s.addHeap, 0},
+
+		// The web app
+		{"GET /", public, s.app, 0},
+	}
+}
+
+func (s *Server) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, rt := range s.routes() {
+		mux.Handle(rt.pattern, s.serve(rt))
+	}
+	mux.Handle("/api/", s.serve(route{"/api/", public, s.noRoute, 0}))
+	return mux
+}
+
+// noRoute answers what no other route does.
+func (s *Server) noRoute(http.ResponseWriter, *http.Request) error {
+	return newProblem(404, "not_found", "no such route; GET /api/ says what this server can do")
+}

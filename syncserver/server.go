@@ -1,0 +1,57 @@
+package syncserver
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/heapsync/heapsync/auth"
+	"github.com/heapsync/heapsync/blocks"
+	"github.com/heapsync/heapsync/syncserver/live"
+)
+
+// Config is what a server is made of. Auth, Blocks and Live are required.
+type Config struct {
+	Auth   *auth.Service
+	Blocks *blocks.Instance
+	Live   *live.Server
+	Health func(context.Context) Health // of the database
+
+	Name      string // of this server, shown to clients
+	Version   string
+	PublicURL string        // where clients reach it
+	Origins   []string      // web origins besides PublicURL's that may use it
+	Limits    Limits        // how often who may ask
+	Logger    *slog.Logger  // nil: silent
+	Now       func() time.Time
+}
+
+// Health is how the database does.
+type Health struct {
+	Status  string // ok | degraded | down
+	Latency time.Duration
+}
+
+// Server answers every route. It is safe for concurrent use.
+type Server struct {
+	Config
+	handler http.Handler
+	limiter *limiter
+	started time.Time
+}
+
+// New makes a server; it does no I/O.
+func New(cfg Config) *Server {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	s := &Server{Config: cfg, started: cfg.Now(), limiter: newLimiter(cfg.Limits, cfg.Now)}
+	s.handler = s.middleware(s.mux())
+	return s
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
