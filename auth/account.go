@@ -1,0 +1,262 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+// Errors about accounts that callers act on.
+var (
+	// ErrBlocked: the account is blocked; only its own login is told.
+	ErrBlocked = errors.New("account is blocked")
+	// ErrClosed: nobody new may register.
+	ErrClosed = errors.New("registration is closed")
+	// ErrTooManyPending is ErrClosed because no more accounts can wait for approval.
+	ErrTooManyPending = fmt.Errorf("%w: too many accounts wait for approval", ErrClosed)
+	// ErrLastAdmin: the server would be left without an active admin.
+	ErrLastAdmin = errors.New("the last admin must stay")
+	// ErrApprovalRequired: the account is not active, which an admin must be.
+	ErrApprovalRequired = errors.New("account is not approved")
+	// ErrInvalid: what was asked for makes no sense; the text says why.
+	ErrInvalid = errors.New("invalid")
+	// ErrEmail is ErrInvalid: not an e-mail address of at most 254 bytes.
+	ErrEmail = fmt.Errorf("%w: email must be an e-mail address of at most %d bytes", ErrInvalid, maxEmail)
+	// ErrMode is ErrInvalid: not a registration mode.
+	ErrMode = fmt.Errorf("%w: mode must be open, approval or closed", ErrInvalid)
+)
+
+// AccountID names an account; a UUIDv7.
+type AccountID string
+
+// Status is how far an account got.
+type Status string
+
+// The states of an account. Only an active one has sessions.
+const (
+	StatusPending Status = "pending" // logged in once, waits for an admin
+	StatusActive  Status = "active"
+	StatusBlocked Status = "blocked"
+)
+
+// Account is one public key that has logged in or was let in.
+type Account struct {
+	ID         AccountID
+	PublicKey  PublicKey
+	Email      string // a hint, never verified
+	Name       string
+	Status     Status
+	Admin      bool
+	CreatedAt  time.Time
+	LastSeenAt time.Time // of the last login or refresh; zero if never
+}
+
+// Mode is how a key without an account gets one.
+type Mode string
+
+// The registration modes.
+const (
+	ModeOpen     Mode = "open"     // its first login makes an active account
+	ModeApproval Mode = "approval" // its first login makes a pending one
+	ModeClosed   Mode = "closed"   // it is refused
+)
+
+// ParseMode reads a registration mode. Any fault is ErrMode.
+func ParseMode(s string) (Mode, error) {
+	switch m := Mode(s); m {
+	case ModeOpen, ModeApproval, ModeClosed:
+		return m, nil
+	}
+	return "", ErrMode
+}
+
+// modeSetting is the name under which the store keeps the mode.
+const modeSetting = "mode"
+
+// Mode returns the registration mode: what SetMode set, else Config.Mode.
+func (s *Service) Mode(ctx context.Context) (Mode, error) {
+	if m, ok := s.cache.mode(); ok {
+		return m, nil
+	}
+	epoch := s.cache.now()
+	text, err := s.store.Setting(ctx, modeSetting)
+	if err != nil {
+		return "", fmt.Errorf("read mode: %w", err)
+	}
+	m := s.defaultMode
+	if text != "" {
+		if m, err = ParseMode(text); err != nil {
+			return "", fmt.Errorf("stored mode %q: %w", text, err)
+		}
+	}
+	s.cache.putMode(epoch, m)
+	return m, nil
+}
+
+// SetMode sets the registration mode for good.
+func (s *Service) SetMode(ctx context.Context, by Actor, mode Mode) error {
+	if _, err := ParseMode(string(mode)); err != nil {
+		return err
+	}
+	ev := s.event(EventSetting, by)
+	ev.Detail = "mode " + string(mode)
+	err := s.store.PutSetting(ctx, modeSetting, string(mode), ev)
+	s.cache.forget()
+	return err
+}
+
+// Account returns an account, or ErrNotFound.
+func (s *Service) Account(ctx context.Context, id AccountID) (Account, error) {
+	return s.store.Account(ctx, id)
+}
+
+// AccountByKey returns the account of a key, or ErrNotFound.
+func (s *Service) AccountByKey(ctx context.Context, key PublicKey) (Account, error) {
+	return s.store.AccountByKey(ctx, key)
+}
+
+// Accounts returns up to limit accounts with an id greater than after, by id,
+// which is the order in which they were made. "" starts at the first.
+func (s *Service) Accounts(ctx context.Context, after AccountID, limit int) ([]Account, error) {
+	return s.store.Accounts(ctx, after, limit)
+}
+
+// Approve makes a pending or blocked account active.
+func (s *Service) Approve(ctx context.Context, by Actor, id AccountID) (Account, error) {
+	return s.changeAccount(ctx, EventApprove, by, id, func(a *Account, _ int) error {
+		a.Status = StatusActive
+		return nil
+	})
+}
+
+// Block ends all sessions of an account and lets it start none. A blocked admin
+// is an admin no longer. Errors: ErrNotFound, ErrLastAdmin.
+func (s *Service) Block(ctx context.Context, by Actor, id AccountID) (Account, error) {
+	return s.changeAccount(ctx, EventBlock, by, id, func(a *Account, otherAdmins int) error {
+		if a.Admin && otherAdmins == 0 {
+			return ErrLastAdmin
+		}
+		a.Status, a.Admin = StatusBlocked, false
+		return nil
+	})
+}
+
+// Promote makes an active account an admin. Errors: ErrNotFound, ErrApprovalRequired.
+func (s *Service) Promote(ctx context.Context, by Actor, id AccountID) (Account, error) {
+	return s.changeAccount(ctx, EventPromote, by, id, func(a *Account, _ int) error {
+		if a.Status != StatusActive {
+			return ErrApprovalRequired
+		}
+		a.Admin = true
+		return nil
+	})
+}
+
+// Demote makes an admin an ordinary account. Errors: ErrNotFound, ErrLastAdmin.
+func (s *Service) Demote(ctx context.Context, by Actor, id AccountID) (Account, error) {
+	return s.changeAccount(ctx, EventDemote, by, id, func(a *Account, otherAdmins int) error {
+		if a.Admin && otherAdmins == 0 {
+			return ErrLastAdmin
+		}
+		a.Admin = false
+		return nil
+	})
+}
+
+// Delete ends all sessions of an account and forgets it; if its key logs in again
+// it is as new. Errors: ErrNotFound, ErrLastAdmin.
+func (s *Service) Delete(ctx context.Context, by Actor, id AccountID) error {
+	ev := s.event(EventDelete, by)
+	ev.Account = id
+	err := s.store.DeleteAccount(ctx, id, ev, func(a Account, otherAdmins int) error {
+		if a.Admin && otherAdmins == 0 {
+			return ErrLastAdmin
+		}
+		return nil
+	})
+	return s.settle(Change{Kind: EventDelete, Account: id}, err)
+}
+
+// Grant makes a public key (base58) an active admin, with or without an account
+// before. It is how the command line makes an admin. Errors: ErrInvalidKey.
+func (s *Service) Grant(ctx context.Context, by Actor, publicKey string) (Account, error) {
+	key, err := s.good.parse(publicKey)
+	if err != nil {
+		return Account{}, err
+	}
+	ev := s.event(EventGrant, by)
+	ev.Key = publicKey
+	a := s.newAccount(key, "")
+	a.Status, a.Admin = StatusActive, true
+	ev.Account = a.ID
+	added, err := s.store.AddAccount(ctx, a, 0, ev)
+	if err == nil && added.ID != a.ID {
+		return s.changeAccount(ctx, EventGrant, by, added.ID, func(a *Account, _ int) error {
+			a.Status, a.Admin = StatusActive, true
+			return nil
+		})
+	}
+	return added, s.settle(Change{Kind: EventGrant, Account: a.ID}, err)
+}
+
+func (s *Service) changeAccount(ctx context.Context, kind EventKind, by Actor, id AccountID, change func(*Account, int) error) (Account, error) {
+	ev := s.event(kind, by)
+	ev.Account = id
+	a, err := s.store.ChangeAccount(ctx, id, ev, change)
+	return a, s.settle(Change{Kind: kind, Account: id}, err)
+}
+
+func (s *Service) newAccount(key PublicKey, email string) Account {
+	return Account{
+		ID:        AccountID(newID().String()),
+		PublicKey: key,
+		Email:     email,
+		Status:    StatusPending,
+		CreatedAt: s.now(),
+	}
+}
+
+func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+const (
+	maxEmail      = 254 // RFC 5321, 4.5.3.1.3
+	maxDeviceName = 100 // characters; it is only shown
+)
+
+// checkEmail accepts "" and what may be an e-mail address. It is a hint for
+// people, so more than that is not asked.
+func checkEmail(s string) error {
+	if s == "" {
+		return nil
+	}
+	at := strings.IndexByte(s, '@')
+	if at <= 0 || at == len(s)-1 || len(s) > maxEmail || !utf8.ValidString(s) || strings.ContainsFunc(s, notShown) {
+		return ErrEmail
+	}
+	return nil
+}
+
+// cleanDeviceName makes what a device calls itself fit to be shown and logged.
+func cleanDeviceName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r != ' ' && notShown(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	s = strings.TrimSpace(s)
+	if utf8.RuneCountInString(s) > maxDeviceName {
+		s = strings.TrimSpace(string([]rune(s)[:maxDeviceName]))
+	}
+	return s
+}
+
+// notShown reports whether r has no picture of its own: spaces, controls, and
+// characters that change how their neighbours look.
+func notShown(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }
