@@ -70,8 +70,10 @@ type Snapshot struct {
 
 // BlockCommit is what one transaction does to one block.
 type BlockCommit struct {
-	// Head is the block's head after the commit. The store fills in Ref (creating
-	// the block when it is 0), Seq, UpdatedAt, Tail and TailBytes, CreatedAt when
+	// Head is the block's head after the commit, but Seq is the one the commit was
+	// made upon: if the block has moved on since, or a block with Ref 0 was created
+	// meanwhile, it is ErrConflict. The store fills in Ref (creating the block when
+	// it is 0), Seq, UpdatedAt, Tail and TailBytes, CreatedAt when
 	// the block is new, and Held and HeldBytes; it leaves TrashedAt, DeletedAt,
 	// Quarantine and SnapshotSeq as they are stored.
 	Head    Head
@@ -91,15 +93,18 @@ type Batch struct {
 // one. It is safe for concurrent use.
 type UpdateLog interface {
 	// Commit stores the whole batch or nothing. Once it has returned nil, no power
-	// cut undoes it. Errors: ErrFull, ErrFailed, ErrUnavailable. It keeps no slice.
+	// cut undoes it. Errors: ErrFull, ErrFailed, ErrUnavailable, ErrConflict (a Head
+	// was out of date), ErrNotFound (no such heap to create a block in), ctx.Err()
+	// (nothing was stored). After an error b is as it was. It keeps no slice.
 	Commit(ctx context.Context, b *Batch) error
 
-	// Head returns a block's head, or ErrNotFound.
+	// Head returns a block's head, or ErrNotFound. If the head's checksum is wrong it
+	// is ErrCorrupt, and what is there of the head is returned all the same.
 	Head(ctx context.Context, key BlockKey) (Head, error)
 
 	// State returns, as of one moment, a block's head, its snapshot (Seq 0 and nil
-	// State if there is none) and the updates after it, oldest first. A row whose
-	// checksum is wrong is ErrCorrupt.
+	// State if there is none) and the updates after it, oldest first. A row that is
+	// missing or whose checksum is wrong is ErrCorrupt; the head is returned then.
 	State(ctx context.Context, key BlockKey) (Head, Snapshot, []LoggedUpdate, error)
 
 	// Claims returns the owners of those of clients that have one.
@@ -111,7 +116,8 @@ type UpdateLog interface {
 
 // Snapshots keeps derived state that can be rebuilt from the log.
 type Snapshots interface {
-	// SaveSnapshot replaces the block's snapshot if s.Seq is greater than its.
+	// SaveSnapshot replaces the block's snapshot if s.Seq is greater than its. A Seq
+	// that the log has not reached is ErrInvalid, a block that is none ErrNotFound.
 	SaveSnapshot(ctx context.Context, s Snapshot) error
 
 	// Quarantine marks the block as read-only and says why.
@@ -128,8 +134,8 @@ type Page struct {
 	Heads        []Head // by Seq; a Head with DeletedAt set is a tombstone
 	Next         Seq    // cursor after this page (the last Seq, or where it began)
 	More         bool
-	TotalChanged int64 // from the page's beginning on
-	TotalDeleted int64
+	TotalChanged int64 // from the page's beginning on, not deleted
+	TotalDeleted int64 // from the page's beginning on
 	ServerTime   int64 // a poller that comes back with it misses nothing
 }
 
@@ -137,7 +143,7 @@ type Page struct {
 type Changes interface {
 	// Changed lists the heap's blocks whose last Seq is in (after, ∞), or, when
 	// after is negative, those whose last commit is at since (ms) or later; by Seq,
-	// at most limit. All of a page, ServerTime too, is of one moment. Every commit
+	// at most limit. A block without an update yet is not listed. All of a page, ServerTime too, is of one moment. Every commit
 	// after that moment has an At of ServerTime or later.
 	Changed(ctx context.Context, heap HeapID, after Seq, since int64, limit int) (Page, error)
 
@@ -183,8 +189,10 @@ type Heaps interface {
 
 // Members changes who is in a heap.
 type Members interface {
+	// Members lists the heap's members, the oldest membership first.
 	Members(ctx context.Context, heap HeapID) ([]Member, error)
-	// SetRole gives the user a role; RoleNone removes the membership.
+	// SetRole gives the user a role, and keeps Since of who was a member; RoleNone
+	// removes the membership. A heap that is absent or deleted is ErrNotFound.
 	SetRole(ctx context.Context, heap HeapID, user UserID, role Role, at int64) error
 }
 

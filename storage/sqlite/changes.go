@@ -1,0 +1,121 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/heapsync/heapsync/blocks"
+)
+
+// tickAfter (ms) is how far the clock may be ahead of the stored time before it is
+// moved on. A poller that keeps up is given what it has already seen for as long.
+const tickAfter = 1000
+
+// ServerTime implements [blocks.Changes].
+func (s *Store) ServerTime(ctx context.Context) (int64, error) {
+	s.moveTime(ctx)
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	return s.writer.committedAt.Load() + 1, nil
+}
+
+// moveTime commits the time if the clock is well ahead of the last commit. If that
+// fails the stored time stays as it is, which is right, only old.
+func (s *Store) moveTime(ctx context.Context) {
+	behind := func() bool { return s.now().UnixMilli()-s.writer.committedAt.Load() > tickAfter }
+	if !behind() {
+		return
+	}
+	s.tickMu.Lock()
+	defer s.tickMu.Unlock()
+	now := s.now().UnixMilli()
+	if since := now - s.lastTick; !behind() || since >= 0 && since < tickAfter {
+		return // somebody else has just done it, or tried
+	}
+	s.lastTick = now
+	if err := s.tick(ctx); err != nil {
+		s.writer.log.Debug("time could not be stored", "err", err)
+	}
+}
+
+// Changed implements [blocks.Changes].
+func (s *Store) Changed(ctx context.Context, heap blocks.HeapID, after blocks.Seq, since int64, limit int) (blocks.Page, error) {
+	s.moveTime(ctx)
+	var page blocks.Page
+	err := s.view(ctx, func(r *sql.Tx) error {
+		// The time comes first: the view begins with the first read.
+		err := r.QueryRowContext(ctx, `SELECT at + 1 FROM clock`).Scan(&page.ServerTime)
+		if err != nil {
+			return err
+		}
+		var id int64
+		err = r.QueryRowContext(ctx, `SELECT id FROM heaps WHERE heap = ?`, heap).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			page.Next = max(after, 0)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if after < 0 {
+			if after, err = seqBefore(ctx, r, id, since); err != nil {
+				return err
+			}
+		}
+		return readPage(ctx, r, id, after, max(limit, 1), &page)
+	})
+	if err != nil {
+		return blocks.Page{}, fmt.Errorf("changes of %s: %w", heap, err)
+	}
+	return page, nil
+}
+
+// seqBefore returns the seq after which the blocks come that were committed at
+// since or later. Seq and commit time grow together, so the walk back through the
+// index ends at the first older block.
+func seqBefore(ctx context.Context, r *sql.Tx, heap, since int64) (blocks.Seq, error) {
+	if since <= 0 {
+		return 0, nil
+	}
+	var seq blocks.Seq
+	err := r.QueryRowContext(ctx, `SELECT seq FROM blocks INDEXED BY blocks_by_seq
+		WHERE heap = ? AND updated_at < ? ORDER BY seq DESC LIMIT 1`, heap, since).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return seq, err
+}
+
+func readPage(ctx context.Context, r *sql.Tx, heap int64, after blocks.Seq, limit int, page *blocks.Page) error {
+	err := r.QueryRowContext(ctx, `SELECT count(*),
+			(SELECT count(*) FROM blocks WHERE heap = ?1 AND seq > ?2 AND deleted_at > 0)
+		FROM blocks WHERE heap = ?1 AND seq > ?2`, heap, after).Scan(&page.TotalChanged, &page.TotalDeleted)
+	if err != nil {
+		return err
+	}
+	page.TotalChanged -= page.TotalDeleted
+	page.Next = after
+	rows, err := r.QueryContext(ctx, `SELECT `+headColumns+`
+		FROM blocks b INDEXED BY blocks_by_seq JOIN heaps ON heaps.id = b.heap
+		WHERE b.heap = ? AND b.seq > ? ORDER BY b.seq LIMIT ?`, heap, after, limit+1)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if len(page.Heads) == limit {
+			page.More = true
+			break
+		}
+		h, err := scanHead(rows)
+		if err != nil && !errors.Is(err, blocks.ErrCorrupt) {
+			return err // a corrupt head is listed: who opens the block will hear of it
+		}
+		page.Heads = append(page.Heads, h)
+		page.Next = h.Seq
+	}
+	return rows.Err()
+}
