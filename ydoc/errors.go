@@ -51,3 +51,11 @@ func decodeError(offset int, err error) error {
 	}
 	return &DecodeError{Offset: offset, Kind: kind, Cause: err}
 }
+
+func malformed(offset int, detail string) error {
+	return &DecodeError{Offset: offset, Kind: ErrMalformed, Detail: detail}
+}
+
+func tooLarge(offset int, detail string) error {
+	return &DecodeError{Offset: offset, Kind: ErrTooLarge, Detail: detail}
+}

@@ -143,6 +143,32 @@ type Budget struct {
 	Depth     int // arrays and objects inside each other
 	Elements  int // values in all, members and elements included
 	MaxString int // bytes of one string or byte string
+
+	// JSON refuses, as ErrTag, what JSON.stringify has no text for: bigints, and a
+	// value that as a whole is undefined.
+	JSON bool
+}
+
+// Members reads the head of an any value that is an object and returns its number
+// of members, each of which is a varString and an any. Other values are ErrTag.
+func (r *Reader) Members() (int, error) {
+	tag, err := r.Byte()
+	if err != nil {
+		return 0, err
+	}
+	if tag != tagObject {
+		return 0, ErrTag
+	}
+	return r.Count()
+}
+
+// PeekAny tells without reading it what the next any value is.
+func (r *Reader) PeekAny() (null, boolean, text bool) {
+	if r.Len() == 0 {
+		return false, false, false
+	}
+	tag := r.b[r.off]
+	return tag == tagNull, tag == tagTrue || tag == tagFalse, tag == tagString
 }
 
 // Any reads one any value into the types that AppendAny takes; every number is a
@@ -243,6 +269,9 @@ func (r *Reader) SkipAny(budget *Budget) error {
 		tag, err := r.Byte()
 		if err != nil {
 			return err
+		}
+		if budget.JSON && (tag == tagBigInt || tag == tagUndefined && len(open) == 0) {
+			return ErrTag
 		}
 		switch tag {
 		case tagUndefined, tagNull, tagTrue, tagFalse:

@@ -80,8 +80,8 @@ func AppendFloat64(dst []byte, f float64) []byte {
 // next to each other becomes its character, every other half becomes U+FFFD.
 func AppendWellFormed(dst, s []byte) []byte {
 	for len(s) > 0 {
-		if hi := surrogate(s); hi != 0 {
-			lo := surrogate(s[3:])
+		if hi := Surrogate(s); hi != 0 {
+			lo := Surrogate(s[3:])
 			if hi < 0xdc00 && lo >= 0xdc00 {
 				dst = utf8.AppendRune(dst, 0x10000+(hi-0xd800)<<10+(lo-0xdc00))
 				s = s[6:]
@@ -98,8 +98,8 @@ func AppendWellFormed(dst, s []byte) []byte {
 	return dst
 }
 
-// surrogate returns the surrogate half that s begins with in WTF-8, or 0.
-func surrogate(s []byte) rune {
+// Surrogate returns the surrogate half that s begins with in WTF-8, or 0.
+func Surrogate(s []byte) rune {
 	if len(s) < 3 || s[0] != 0xed || s[1] < 0xa0 || s[1] > 0xbf || s[2]&0xc0 != 0x80 {
 		return 0
 	}
@@ -121,7 +121,7 @@ func Units(s []byte) int {
 			i++
 			continue
 		}
-		if surrogate(s[i:]) != 0 {
+		if Surrogate(s[i:]) != 0 {
 			n++
 			i += 3
 			continue
@@ -170,7 +170,7 @@ func CutUnits(s []byte, units int) (offset int, split bool) {
 			units--
 			continue
 		}
-		if surrogate(s[offset:]) != 0 {
+		if Surrogate(s[offset:]) != 0 {
 			offset += 3
 			units--
 			continue

@@ -267,6 +267,7 @@ func (c *DiffColumnReader) Read() (uint64, error) {
 type TextColumnReader struct {
 	text    []byte
 	lengths UintColumnReader
+	all     int  // bytes of the column before its lengths
 	low     rune // the half of a pair that the last string left over
 	err     error
 }
@@ -275,9 +276,12 @@ type TextColumnReader struct {
 func (c *TextColumnReader) Reset(b []byte) {
 	r := Reader{b: b}
 	text, err := r.VarText()
-	*c = TextColumnReader{text: text, err: err}
+	*c = TextColumnReader{text: text, all: r.Offset(), err: err}
 	c.lengths.Reset(r.Rest())
 }
+
+// Offset returns how many bytes of the column lie before the next string.
+func (c *TextColumnReader) Offset() int { return c.all - len(c.text) }
 
 // Read returns the next string and its length in units. Usually that is a view of
 // UTF-8. A string that begins or ends within a pair is appended to *aux as WTF-8 and

@@ -1,0 +1,182 @@
+package ydoc
+
+import (
+	"cmp"
+	"slices"
+)
+
+// group is the nodes of one client: ascending clocks, no overlap, gaps where
+// nothing is known.
+type group struct {
+	client   ClientID
+	from, to uint32
+}
+
+// Update is structs and deletions, sorted: what one update or a merge of many
+// holds. It refers to the bytes it was read from. The zero value is empty.
+// It may be read by many goroutines at once.
+type Update struct {
+	set
+	groups []group // descending clients
+
+	raw    []byte // of DecodeUpdate
+	format Format
+
+	spare []node // memory to sort in
+}
+
+// order sorts what the set holds into groups, drops what is there twice and cuts
+// what overlaps; of two structs for one clock the one that begins first stays, then
+// the one that was read first. It may be called again after the set has grown.
+func (u *Update) order() {
+	u.deletes.normalise()
+	if !u.grouped() {
+		u.regroup()
+	}
+	u.groups = u.groups[:0]
+	kept := uint32(0)
+	for _, b := range u.blocks {
+		from := kept
+		end := uint64(0)
+		for i := b.from; i < b.to; i++ {
+			n := &u.nodes[i]
+			if n.end() <= end {
+				continue
+			}
+			if n.clock < end {
+				u.cut(n, b.client, end-n.clock)
+			}
+			end = n.end()
+			if kept != i {
+				u.nodes[kept] = *n
+			}
+			kept++
+		}
+		if kept > from {
+			u.groups = append(u.groups, group{b.client, from, kept})
+		}
+	}
+	u.nodes = u.nodes[:kept]
+	u.blocks = u.blocks[:0]
+	for _, g := range u.groups {
+		u.blocks = append(u.blocks, block(g))
+	}
+}
+
+// grouped reports whether each client has one block, clients descend and clocks
+// ascend.
+func (u *Update) grouped() bool {
+	for i, b := range u.blocks {
+		if i > 0 && u.blocks[i-1].client <= b.client {
+			return false
+		}
+		if !ascending(u.nodes[b.from:b.to]) {
+			return false
+		}
+	}
+	return true
+}
+
+func ascending(nodes []node) bool {
+	for i := 1; i < len(nodes); i++ {
+		if nodes[i-1].clock > nodes[i].clock {
+			return false
+		}
+	}
+	return true
+}
+
+// regroup moves the nodes so that each client has one block and clocks ascend in
+// it, equal ones in the order they were read. It takes time linear in the nodes,
+// but for clients whose nodes were read out of order.
+func (u *Update) regroup() {
+	index := make(map[ClientID]int)
+	var blocks []block // one a client; from counts nodes first
+	for _, b := range u.blocks {
+		i, ok := index[b.client]
+		if !ok {
+			i = len(blocks)
+			index[b.client] = i
+			blocks = append(blocks, block{client: b.client})
+		}
+		blocks[i].from += b.to - b.from
+	}
+	slices.SortFunc(blocks, func(a, b block) int { return compareDescending(a.client, b.client) })
+	at := uint32(0)
+	for i := range blocks {
+		size := blocks[i].from
+		blocks[i].from, blocks[i].to = at, at
+		index[blocks[i].client] = i
+		at += size
+	}
+	sorted := slices.Grow(u.spare[:0], len(u.nodes))[:len(u.nodes)]
+	for _, b := range u.blocks {
+		to := &blocks[index[b.client]].to
+		*to += uint32(copy(sorted[*to:], u.nodes[b.from:b.to]))
+	}
+	u.nodes, u.spare = sorted, u.nodes
+	for _, b := range blocks {
+		u.sortClocks(b)
+	}
+	u.blocks = append(u.blocks[:0], blocks...)
+}
+
+// sortClocks sorts the nodes of a block, keeping the order of equal clocks. It uses
+// spare, which is as long as nodes.
+func (u *Update) sortClocks(b block) {
+	nodes := u.nodes[b.from:b.to]
+	if ascending(nodes) {
+		return
+	}
+	type key struct {
+		clock uint64
+		at    uint32
+	}
+	keys := make([]key, len(nodes))
+	for i := range nodes {
+		keys[i] = key{nodes[i].clock, uint32(i)}
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		if c := cmp.Compare(a.clock, b.clock); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+	copied := u.spare[b.from:b.to]
+	copy(copied, nodes)
+	for i, k := range keys {
+		nodes[i] = copied[k.at]
+	}
+}
+
+// find returns the index of the group of client.
+func (u *Update) find(client ClientID) (int, bool) {
+	return slices.BinarySearchFunc(u.groups, client, func(g group, c ClientID) int {
+		return compareDescending(g.client, c)
+	})
+}
+
+// first returns the index of the first node of g that ends above clock.
+func (u *Update) first(g group, clock Clock) uint32 {
+	if g.from == g.to || u.nodes[g.from].end() > uint64(clock) {
+		return g.from
+	}
+	i, _ := slices.BinarySearchFunc(u.nodes[g.from:g.to], uint64(clock), func(n node, clock uint64) int {
+		if n.end() <= clock {
+			return -1
+		}
+		return 1
+	})
+	return g.from + uint32(i)
+}
+
+// lookup returns the index of the node that holds id.
+func (u *Update) lookup(id ID) (uint32, bool) {
+	gi, ok := u.find(id.Client)
+	if !ok {
+		return 0, false
+	}
+	g := u.groups[gi]
+	i := u.first(g, id.Clock)
+	return i, i < g.to && u.nodes[i].clock <= uint64(id.Clock)
+}
