@@ -20,10 +20,10 @@ type Config struct {
 
 	Name      string // of this server, shown to clients
 	Version   string
-	PublicURL string        // where clients reach it
-	Origins   []string      // web origins besides PublicURL's that may use it
-	Limits    Limits        // how often who may ask
-	Logger    *slog.Logger  // nil: silent
+	PublicURL string       // where clients reach it
+	Origins   []string     // web origins besides PublicURL's that may use it
+	Limits    Limits       // how often who may ask
+	Logger    *slog.Logger // nil: silent
 	Now       func() time.Time
 }
 

@@ -1,0 +1,317 @@
+package blocks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+// ErrVersionMismatch: the client holds another lineage of the document.
+var ErrVersionMismatch = errors.New("sync_version differs")
+
+// Refusal is why an update was not taken, with a stable Code. It is ErrInvalid.
+type Refusal struct {
+	Code   string
+	Detail string
+}
+
+func (r *Refusal) Error() string        { return r.Detail }
+func (r *Refusal) Is(target error) bool { return target == ErrInvalid }
+
+// Codes of a Refusal.
+const (
+	CodeMalformed         = "malformed_update"
+	CodeForeignClockAhead = "foreign_clock_ahead"
+	CodeClientIDConflict  = "client_id_conflict"
+	CodeTooDeep           = "nested_too_deep"
+)
+
+// Author is who sends an update.
+type Author struct {
+	User    UserID
+	Session string
+	Source  any // comes back in Commit, so that a relay can leave the sender out
+}
+
+// Append is one update on its way to a block's log.
+type Append struct {
+	Key         BlockKey
+	Author      Author
+	Update      []byte // format V1; must not change until the append is done
+	Type        string // of the block if this creates it
+	SyncVersion int64  // the lineage the client holds; 0: whichever there is
+	// Whole says that Update may be a whole state rather than one edit, so that it
+	// is worth a read of the block to find out that nothing in it is new.
+	Whole bool
+}
+
+// Appended is what became of an update.
+type Appended struct {
+	Duplicate   bool // nothing in it was new
+	Pending     bool // it is stored, but waits for updates not seen yet
+	Seq         Seq  // the block's head
+	SyncVersion int64
+	StateVector []byte // of the block; not to be changed
+}
+
+// Append checks the update and queues it for the log. It returns an error if the
+// update is refused; otherwise done is called once, when the update is on disk
+// or could not be stored. done may be called before Append returns, and must not
+// block. Whether the author may edit the heap is the caller's to know.
+//
+// Errors: *Refusal, ErrTooLarge, ErrDeleted, ErrQuarantined, ErrVersionMismatch,
+// ErrUnavailable.
+func (l *Log) Append(ctx context.Context, req Append, done func(Appended, error)) error {
+	if len(req.Update) > l.limits.UpdateBytes {
+		return fmt.Errorf("an update may have at most %d bytes: %w", l.limits.UpdateBytes, ErrTooLarge)
+	}
+	u, err := l.decode(req.Update)
+	if err != nil {
+		return err
+	}
+	a := l.acquire(req.Key)
+	release := true
+	defer func() {
+		if release {
+			l.release(a)
+		}
+	}()
+
+	a.mu.Lock()
+	in := incoming{Append: req, u: u}
+	err = l.accept(ctx, a, &in)
+	if err != nil {
+		a.mu.Unlock()
+		return err
+	}
+	if in.adds() || a.busy() {
+		// Even what adds nothing is acknowledged only after what it repeats.
+		if !l.committer.enqueue(a, &in, done) {
+			a.loaded = false
+			a.mu.Unlock()
+			return ErrUnavailable
+		}
+		release = false // the committer's now
+		a.mu.Unlock()
+		return nil
+	}
+	result := a.result(&in)
+	a.mu.Unlock()
+	done(result, nil)
+	return nil
+}
+
+func (l *Log) decode(update []byte) (*ydoc.Update, error) {
+	u, err := ydoc.DecodeUpdate(update, ydoc.V1, l.limits.Decode)
+	switch {
+	case errors.Is(err, ydoc.ErrTooLarge):
+		return nil, fmt.Errorf("%v: %w", err, ErrTooLarge)
+	case err != nil:
+		return nil, &Refusal{CodeMalformed, err.Error()}
+	}
+	return u, nil
+}
+
+// incoming is an update that is being looked at, and what became of it.
+type incoming struct {
+	Append
+	u *ydoc.Update
+
+	log     []LoggedUpdate
+	claims  []Claim
+	hold    []HeldUpdate
+	release []HeldUpdate
+	creates bool
+	pending bool
+}
+
+// adds says whether the update has anything to be stored.
+func (in *incoming) adds() bool {
+	return in.creates || len(in.log) > 0 || len(in.hold) > 0 || len(in.release) > 0
+}
+
+func (a *activeBlock) busy() bool { return a.queued != nil || len(a.inflight) > 0 }
+
+func (a *activeBlock) result(in *incoming) Appended {
+	return Appended{
+		Duplicate:   len(in.log) == 0 && len(in.hold) == 0 && !in.creates,
+		Pending:     in.pending,
+		Seq:         a.head.Seq,
+		SyncVersion: a.head.SyncVersion,
+		StateVector: a.head.StateVector,
+	}
+}
+
+// accept decides what of in.u goes to the log, what is held and what is refused,
+// and on success moves the block's accepted state. a.mu is held.
+func (l *Log) accept(ctx context.Context, a *activeBlock, in *incoming) error {
+	if err := l.load(ctx, a); err != nil {
+		return err
+	}
+	switch {
+	case a.head.DeletedAt != 0:
+		return ErrDeleted
+	case a.head.Quarantine != "":
+		return ErrQuarantined
+	case in.SyncVersion != 0 && in.SyncVersion != a.head.SyncVersion && a.head.Ref != 0:
+		return ErrVersionMismatch
+	}
+	in.creates = a.head.Ref == 0 && a.queued == nil && len(a.inflight) == 0
+	if in.creates {
+		a.head.Type = in.Type
+	}
+	hash := maphash.Bytes(hashSeed, in.Update)
+	if in.u.Empty() || a.recent.contains(hash) {
+		return nil
+	}
+	if err := l.checkClocks(ctx, a, in); err != nil {
+		return err
+	}
+	if err := l.admit(ctx, a, in); err != nil {
+		return err
+	}
+	if a.head.Held > 0 && len(in.log) > 0 {
+		if err := l.retryHeld(ctx, a, in); err != nil {
+			return err
+		}
+	}
+	a.recent.add(hash)
+	return nil
+}
+
+// admit splits the update into what integrates now and what has to wait, checks
+// what needs more than the head, and moves the accepted state.
+func (l *Log) admit(ctx context.Context, a *activeBlock, in *incoming) error {
+	ready, canonical := in.u, in.u.Canonical()
+	if !in.u.Ready(a.sv) {
+		var rest *ydoc.Update
+		ready, rest, _ = in.u.Split(a.sv)
+		canonical = false
+		if err := l.hold(ctx, a, in, rest); err != nil {
+			return err
+		}
+	}
+	if ready.Empty() {
+		return nil
+	}
+	fresh, err := l.fresh(ctx, a, in, ready)
+	if err != nil || !fresh {
+		return err
+	}
+	depth, err := l.depth(ctx, a, ready)
+	if err != nil {
+		return err
+	}
+	bytes := in.Update
+	switch {
+	case ready.Overlaps(a.sv):
+		if bytes, err = ydoc.DiffUpdate(ydoc.V1, ready.Append(nil, ydoc.V1), a.sv); err != nil {
+			return fmt.Errorf("cut an update for %s: %w", a.key, err)
+		}
+	case !canonical:
+		bytes = ready.Append(nil, ydoc.V1)
+	}
+	in.claims = append(in.claims, a.newClaims(in.Author.User, ready)...)
+	in.log = append(in.log, LoggedUpdate{User: in.Author.User, Session: in.Author.Session, Bytes: bytes})
+	for s := range ready.Structs() {
+		a.sv.Advance(s.Client, s.Clock+ydoc.Clock(s.Len))
+	}
+	a.head.Depth = depth
+	a.head.Bytes += int64(len(bytes))
+	return nil
+}
+
+// fresh finds out whether u, which integrates, adds anything, and refuses what
+// contradicts what is stored. Reading the block is avoided where it can be: an
+// edit made on top of what the server has touches no known clock.
+func (l *Log) fresh(ctx context.Context, a *activeBlock, in *incoming, u *ydoc.Update) (bool, error) {
+	hasNew, overlaps := u.HasNew(a.sv), u.Overlaps(a.sv)
+	if !overlaps && (hasNew || !in.Whole && deletesAtMost(u, smallDeleteSet)) {
+		return true, nil
+	}
+	st, err := l.readWithQueued(ctx, a)
+	if err != nil {
+		return false, err
+	}
+	defer st.free()
+	if overlaps {
+		if id, conflict := u.Conflict(st.merged.Update()); conflict {
+			return false, l.conflict(ctx, a, in, id)
+		}
+		if id, conflict := a.revivesInert(in.Author.User, u, st.merged.Update()); conflict {
+			return false, l.conflict(ctx, a, in, id)
+		}
+	}
+	return hasNew || !u.DeletesWithin(st.merged.Update()), nil
+}
+
+// smallDeleteSet is how many ranges of a live edit are logged without asking
+// whether they are known: a key stroke's worth.
+const smallDeleteSet = 8
+
+func deletesAtMost(u *ydoc.Update, n int) bool {
+	for range u.Deletes() {
+		if n--; n < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Log) conflict(ctx context.Context, a *activeBlock, in *incoming, id ydoc.ID) error {
+	detail := fmt.Sprintf("client id %d has other content at clock %d here; take a new client id and make the edits again", id.Client, id.Clock)
+	l.audit(ctx, in.Author, a.key, CodeClientIDConflict, detail)
+	return &Refusal{CodeClientIDConflict, detail}
+}
+
+// depth returns the new upper bound of how deep the block's types nest, exact
+// when the cheap bound passes the limit.
+func (l *Log) depth(ctx context.Context, a *activeBlock, u *ydoc.Update) (int, error) {
+	rooted, floating := u.TypeDepth()
+	bound := max(a.head.Depth, rooted)
+	if floating > 0 {
+		bound = max(bound, a.head.Depth+floating)
+	}
+	if bound <= l.limits.TypeDepth {
+		return bound, nil
+	}
+	st, err := l.readWithQueued(ctx, a)
+	if err != nil {
+		return 0, err
+	}
+	defer st.free()
+	if err := st.merged.Add(u.Append(nil, ydoc.V1), ydoc.V1); err != nil {
+		return 0, fmt.Errorf("depth of %s: %w", a.key, err)
+	}
+	bound, _ = st.merged.Update().TypeDepth()
+	if bound > l.limits.TypeDepth {
+		return 0, &Refusal{CodeTooDeep, fmt.Sprintf("shared types may be nested at most %d deep", l.limits.TypeDepth)}
+	}
+	return bound, nil
+}
+
+var hashSeed = maphash.MakeSeed()
+
+// recentHashes remembers the last few updates of a block, so that one that comes
+// twice needs no read.
+type recentHashes struct {
+	ring [32]uint64
+	n    uint
+}
+
+func (r *recentHashes) contains(h uint64) bool {
+	for i := range min(r.n, uint(len(r.ring))) {
+		if r.ring[i] == h {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *recentHashes) add(h uint64) {
+	r.ring[r.n%uint(len(r.ring))] = h
+	r.n++
+}

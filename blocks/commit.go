@@ -1,0 +1,334 @@
+package blocks
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+// committer writes what was accepted. It takes everything that queued up while
+// the last transaction was being synced and commits it as one; relay, a second
+// goroutine, then tells the bus and acknowledges, in commit order.
+type committer struct {
+	log   *Log
+	wake  chan struct{}
+	done  chan committed // from run to relay
+	bytes atomic.Int64   // queued
+
+	// mu guards dirty and closed. It is taken with a block's mu held, never the
+	// other way round.
+	mu     sync.Mutex
+	dirty  []*activeBlock // blocks with a queued commit, oldest first
+	closed bool
+
+	statsMu   sync.Mutex // guards below
+	count     int
+	oldest    time.Time // when the oldest queued commit was queued; zero: none
+	last      int64
+	latencies [256]time.Duration
+	latencyN  int
+}
+
+// queuedCommit is what will be committed of one block next.
+type queuedCommit struct {
+	block   *activeBlock
+	since   time.Time
+	updates []LoggedUpdate
+	claims  []Claim
+	hold    []HeldUpdate
+	release []HeldUpdate
+	creates bool
+	source  any
+	mixed   bool // updates of more than one source
+	waiters []waiter
+	bytes   int64
+	commit  *BlockCommit
+}
+
+// waiter is somebody who wants to know that a queued update is on disk.
+type waiter struct {
+	done      func(Appended, error)
+	duplicate bool
+	pending   bool
+}
+
+// committed is a finished transaction on its way to the relay.
+type committed struct {
+	blocks []*queuedCommit
+	at     int64
+	err    error
+}
+
+// relayBacklog is how many finished transactions may wait for the relay before
+// the committer waits too.
+const relayBacklog = 64
+
+func (c *committer) init(l *Log) {
+	c.log = l
+	c.wake = make(chan struct{}, 1)
+	c.done = make(chan committed, relayBacklog)
+}
+
+// enqueue adds in to the block's next commit. a.mu is held. It returns false if
+// nothing more is taken: the server stops, or too much waits.
+func (c *committer) enqueue(a *activeBlock, in *incoming, done func(Appended, error)) bool {
+	var bytes int64
+	for _, u := range in.log {
+		bytes += int64(len(u.Bytes))
+	}
+	for _, h := range in.hold {
+		bytes += int64(len(h.Bytes))
+	}
+	if c.bytes.Load() > 0 && c.bytes.Load()+bytes > c.log.limits.QueueBytes {
+		return false
+	}
+	q := a.queued
+	if q == nil {
+		q = &queuedCommit{block: a, since: c.log.now()}
+		c.mu.Lock()
+		if c.closed {
+			c.mu.Unlock()
+			return false
+		}
+		c.dirty = append(c.dirty, a)
+		c.mu.Unlock()
+		a.queued = q
+	}
+	c.bytes.Add(bytes)
+	q.bytes += bytes
+	if len(in.log) > 0 {
+		if len(q.updates) == 0 {
+			q.source = in.Author.Source
+		} else if q.source != in.Author.Source {
+			q.mixed = true
+		}
+		q.mixed = q.mixed || len(in.log) > 1 // with what somebody else had held
+	}
+	q.updates = append(q.updates, in.log...)
+	q.claims = append(q.claims, in.claims...)
+	q.hold = append(q.hold, in.hold...)
+	q.release = append(q.release, in.release...)
+	q.creates = q.creates || in.creates
+	duplicate := len(in.log) == 0 && len(in.hold) == 0 && !in.creates
+	q.waiters = append(q.waiters, waiter{done, duplicate, in.pending})
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// run commits until ctx ends and the queue is empty.
+func (c *committer) run(ctx context.Context) {
+	defer close(c.done)
+	stop := ctx.Done()
+	for {
+		select {
+		case <-c.wake:
+		case <-stop:
+			stop = nil
+			c.mu.Lock()
+			c.closed = true
+			c.mu.Unlock()
+		}
+		for {
+			batch := c.take()
+			if len(batch) == 0 {
+				break
+			}
+			c.commit(batch)
+		}
+		if stop == nil {
+			return
+		}
+	}
+}
+
+// take empties the queue.
+func (c *committer) take() []*queuedCommit {
+	c.mu.Lock()
+	dirty := c.dirty
+	c.dirty = nil
+	c.mu.Unlock()
+	batch := make([]*queuedCommit, 0, len(dirty))
+	for _, a := range dirty {
+		a.mu.Lock()
+		q := a.queued
+		if q == nil { // it failed with what it was built on
+			a.mu.Unlock()
+			continue
+		}
+		a.queued = nil
+		head := a.head
+		head.StateVector = a.sv.Encode()
+		q.commit = &BlockCommit{Head: head, Updates: q.updates, Claims: q.claims, Hold: q.hold, Release: q.release}
+		for _, u := range q.updates {
+			a.inflight = append(a.inflight, u.Bytes)
+		}
+		if len(q.updates) == 0 { // still in flight: there is something to wait for
+			a.inflight = append(a.inflight, emptyUpdate)
+		}
+		a.mu.Unlock()
+		batch = append(batch, q)
+	}
+	return batch
+}
+
+var emptyUpdate = []byte{0, 0}
+
+// commitTimeout is how long a transaction may wait for the store.
+const commitTimeout = time.Minute
+
+func (c *committer) commit(batch []*queuedCommit) {
+	b := &Batch{Blocks: make([]*BlockCommit, 0, len(batch))}
+	for _, q := range batch {
+		if q.writes() {
+			b.Blocks = append(b.Blocks, q.commit)
+		}
+	}
+	c.note(batch)
+	var err error
+	if len(b.Blocks) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+		err = c.log.store.Commit(ctx, b)
+		cancel()
+	}
+	for _, q := range batch {
+		c.bytes.Add(-q.bytes)
+		if orphan := q.block.settle(q, err); orphan != nil {
+			c.bytes.Add(-orphan.bytes)
+			batch = append(batch, orphan)
+		}
+	}
+	c.noteDone(batch, b.At, err)
+	c.done <- committed{batch, b.At, err}
+}
+
+func (q *queuedCommit) writes() bool {
+	return q.creates || len(q.updates)+len(q.hold)+len(q.release) > 0
+}
+
+// settle moves the block to what is on disk now. After a failure nothing that is
+// in memory of it counts; what queued up meanwhile was accepted on top of what
+// is lost, so it has to fail as well and is returned.
+func (a *activeBlock) settle(q *queuedCommit, err error) (orphan *queuedCommit) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.inflight = nil
+	if err != nil {
+		a.loaded = false
+		a.recent = recentHashes{}
+		orphan, a.queued = a.queued, nil
+		return orphan
+	}
+	stored := &q.commit.Head
+	a.head.Ref, a.head.Seq = stored.Ref, stored.Seq
+	a.head.CreatedAt, a.head.UpdatedAt = stored.CreatedAt, stored.UpdatedAt
+	a.head.Tail, a.head.TailBytes = stored.Tail, stored.TailBytes
+	a.head.StateVector = stored.StateVector
+	for _, h := range q.hold {
+		if a.heldOwn[h.User] -= int64(len(h.Bytes)); a.heldOwn[h.User] <= 0 {
+			delete(a.heldOwn, h.User)
+		}
+	}
+	return nil
+}
+
+// relay publishes and acknowledges what is committed, in order, until run ends.
+func (c *committer) relay() {
+	var m ydoc.Merger
+	for batch := range c.done {
+		for _, q := range batch.blocks {
+			if batch.err == nil {
+				c.publish(q, batch.at, &m)
+				c.log.folder.consider(q.commit.Head)
+			}
+			c.acknowledge(q, batch.err)
+		}
+	}
+}
+
+func (c *committer) publish(q *queuedCommit, at int64, m *ydoc.Merger) {
+	if !q.creates && len(q.updates) == 0 {
+		return
+	}
+	head := q.commit.Head
+	event := Commit{Key: head.Key, Last: head.Seq, At: at, StateVector: head.StateVector, Created: q.creates}
+	if n := len(q.updates); n > 0 {
+		event.First = q.commit.Updates[0].Seq
+		event.Update = q.updates[0].Bytes
+		if n > 1 {
+			m.Reset()
+			for _, u := range q.updates {
+				if err := m.Add(u.Bytes, ydoc.V1); err != nil {
+					c.log.logger.Error("committed update does not merge", "heap", head.Key.Heap, "block", head.Key.Block, "err", err)
+				}
+			}
+			event.Update = m.Append(nil, ydoc.V1)
+		}
+	}
+	if !q.mixed {
+		event.Source = q.source
+	}
+	c.log.bus.Publish(event)
+}
+
+func (c *committer) acknowledge(q *queuedCommit, err error) {
+	for _, w := range q.waiters {
+		if err != nil {
+			w.done(Appended{}, err)
+		} else {
+			head := &q.commit.Head
+			w.done(Appended{
+				Duplicate: w.duplicate, Pending: w.pending,
+				Seq: head.Seq, SyncVersion: head.SyncVersion, StateVector: head.StateVector,
+			}, nil)
+		}
+		c.log.release(q.block) // each waiter held it
+	}
+}
+
+func (c *committer) note(batch []*queuedCommit) {
+	c.statsMu.Lock()
+	defer c.statsMu.Unlock()
+	c.oldest = batch[0].since
+	c.count = 0
+	for _, q := range batch {
+		c.count += len(q.updates)
+	}
+}
+
+func (c *committer) noteDone(batch []*queuedCommit, at int64, err error) {
+	c.statsMu.Lock()
+	defer c.statsMu.Unlock()
+	if err == nil {
+		now := c.log.now()
+		c.latencies[c.latencyN%len(c.latencies)] = now.Sub(batch[0].since)
+		c.latencyN++
+		c.last = max(c.last, at)
+	}
+	c.oldest = time.Time{}
+	c.count = 0
+}
+
+// stallAfter is how long a commit may take before the log counts as stalled.
+const stallAfter = 10 * time.Second
+
+func (c *committer) stats() Stats {
+	c.statsMu.Lock()
+	defer c.statsMu.Unlock()
+	s := Stats{Queued: c.count, LastCommitAt: c.last}
+	if !c.oldest.IsZero() {
+		s.Stalled = c.log.now().Sub(c.oldest) > stallAfter
+	}
+	if n := min(c.latencyN, len(c.latencies)); n > 0 {
+		sorted := slices.Clone(c.latencies[:n])
+		slices.Sort(sorted)
+		s.CommitP99 = sorted[n*99/100]
+	}
+	return s
+}

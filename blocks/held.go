@@ -1,0 +1,135 @@
+package blocks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+// hold queues rest, which cannot be integrated yet, to be kept outside the log.
+// a.mu is held.
+func (l *Log) hold(ctx context.Context, a *activeBlock, in *incoming, rest *ydoc.Update) error {
+	if rest.Empty() {
+		return nil
+	}
+	bytes := rest.Append(nil, ydoc.V1)
+	size := int64(len(bytes))
+	user := in.Author.User
+	if a.head.HeldBytes+size > l.limits.HeldPerBlock {
+		return fmt.Errorf("updates of this block that wait for others may have %d bytes together: %w", l.limits.HeldPerBlock, ErrTooLarge)
+	}
+	byUser, err := l.store.HeldBytesOf(ctx, user)
+	if err != nil {
+		return fmt.Errorf("read held bytes: %w", err)
+	}
+	if byUser+a.heldOwn[user]+size > l.limits.HeldPerUser {
+		return fmt.Errorf("your updates that wait for others may have %d bytes together: %w", l.limits.HeldPerUser, ErrTooLarge)
+	}
+	if a.heldOwn == nil {
+		a.heldOwn = make(map[UserID]int64)
+	}
+	a.heldOwn[user] += size
+	a.head.Held++
+	a.head.HeldBytes += size
+	in.pending = true
+	in.hold = append(in.hold, HeldUpdate{User: user, Session: in.Author.Session, Bytes: bytes})
+	return nil
+}
+
+// retryHeld moves held updates that integrate now into the log, in the commit of
+// the update that let them. a.mu is held, and a.sv holds that update.
+func (l *Log) retryHeld(ctx context.Context, a *activeBlock, in *incoming) error {
+	waiting := in.hold // what in itself has left over may have waited for these
+	in.hold = nil
+	if a.head.Ref != 0 {
+		held, err := l.store.Held(ctx, a.head.Ref)
+		if err != nil {
+			return fmt.Errorf("read held updates of %s: %w", a.key, err)
+		}
+		waiting = append(waiting, held...)
+	}
+	for progress := true; progress; {
+		progress = false
+		var still []HeldUpdate
+		for _, h := range waiting {
+			moved, err := l.tryHeld(ctx, a, in, h)
+			if err != nil {
+				return err
+			}
+			if moved {
+				progress = true
+			} else {
+				still = append(still, h)
+			}
+		}
+		waiting = still
+	}
+	for _, h := range waiting {
+		if h.ID == 0 {
+			in.hold = append(in.hold, h)
+		}
+	}
+	return nil
+}
+
+// tryHeld logs what of h integrates now, and holds what is left anew. One whose
+// client id has become another user's since is dropped: it was taken on trust
+// before that user was known, and would delete or displace what they write.
+func (l *Log) tryHeld(ctx context.Context, a *activeBlock, in *incoming, h HeldUpdate) (moved bool, err error) {
+	u, err := l.decode(h.Bytes)
+	if err != nil {
+		return false, fmt.Errorf("held update %d of %s: %w", h.ID, a.key, ErrCorrupt)
+	}
+	again := &incoming{
+		Append: Append{Key: a.key, Author: Author{User: h.User, Session: h.Session}, Update: h.Bytes, Whole: true},
+		u:      u,
+	}
+	if err := l.loadOwners(ctx, a, u); err != nil {
+		return false, err
+	}
+	if client, taken := a.takenByOther(u, h.User); taken {
+		_ = l.foreignAhead(ctx, a, again, client, "held structs or deletions") // audits
+		l.unhold(a, in, h)
+		return true, nil
+	}
+	if ready, _, _ := u.Split(a.sv); ready.Empty() {
+		return false, nil
+	}
+	l.unhold(a, in, h)
+	if err := l.admit(ctx, a, again); err != nil {
+		if _, refused := err.(*Refusal); refused {
+			return true, nil // audited where it was refused
+		}
+		return false, err
+	}
+	in.log = append(in.log, again.log...)
+	in.claims = append(in.claims, again.claims...)
+	in.hold = append(in.hold, again.hold...)
+	return true, nil
+}
+
+// unhold takes h out of what is held; one that has never been stored needs no
+// release.
+func (l *Log) unhold(a *activeBlock, in *incoming, h HeldUpdate) {
+	a.head.Held--
+	a.head.HeldBytes -= int64(len(h.Bytes))
+	if h.ID != 0 {
+		in.release = append(in.release, h)
+	}
+}
+
+// takenByOther returns a client of u that belongs to another user.
+func (a *activeBlock) takenByOther(u *ydoc.Update, user UserID) (ydoc.ClientID, bool) {
+	for s := range u.Structs() {
+		if s.Kind != ydoc.Skip && a.foreign(s.Client, user) {
+			return s.Client, true
+		}
+	}
+	for c := range u.Deletes() {
+		if a.foreign(c, user) {
+			return c, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,204 @@
+package blocks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+// LogConfig is what a Log is made of. Store is required.
+type LogConfig struct {
+	Store  Store
+	Limits Limits // zero fields take their default
+	Logger *slog.Logger
+	Now    func() time.Time
+	// Audit is told of every update that was refused because it claims what is
+	// another user's. It must not block. May be nil.
+	Audit func(ctx context.Context, author Author, key BlockKey, event, detail string)
+}
+
+// Limits bound what one client can make the server do or keep.
+type Limits struct {
+	Decode       ydoc.Limits
+	UpdateBytes  int   // of one update; 16 MiB
+	TypeDepth    int   // nested shared types; 500
+	HeldPerBlock int64 // bytes of updates that wait for others; 8 MiB
+	HeldPerUser  int64 // the same, in all blocks; 64 MiB
+	HeldFor      time.Duration
+	QueueBytes   int64 // of updates that wait for the disk, all blocks together; 256 MiB
+	Loads        int   // blocks read from the store at once; 4
+	SnapshotTail int64 // updates after which a block's tail is folded; 512
+}
+
+func (l *Limits) setDefaults() {
+	def := ydoc.DefaultLimits()
+	if l.Decode == (ydoc.Limits{}) {
+		l.Decode = def
+	}
+	setDefault(&l.UpdateBytes, 16<<20)
+	setDefault(&l.TypeDepth, 500)
+	setDefault(&l.HeldPerBlock, 8<<20)
+	setDefault(&l.HeldPerUser, 64<<20)
+	setDefault(&l.HeldFor, 7*24*time.Hour)
+	setDefault(&l.QueueBytes, 256<<20)
+	setDefault(&l.Loads, 4)
+	setDefault(&l.SnapshotTail, 512)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Log takes updates of all blocks in, and gives states and diffs out. It is safe
+// for concurrent use. Run must be running for appends to finish.
+type Log struct {
+	store  Store
+	limits Limits
+	logger *slog.Logger
+	now    func() time.Time
+	audit  func(context.Context, Author, BlockKey, string, string)
+	loads  chan struct{} // one slot for each block that is being read
+
+	committer committer
+	folder    folder
+	bus       localBus
+
+	// mu guards active. Lock order: Log.mu is never held together with a block's mu.
+	mu     sync.Mutex
+	active map[BlockKey]*activeBlock
+}
+
+// activeBlock is what is in memory of a block while somebody writes to it or
+// holds it open: its head and state vector, and what waits for the disk.
+type activeBlock struct {
+	key  BlockKey
+	refs int // guarded by Log.mu
+
+	// mu guards all below.
+	mu       sync.Mutex
+	loaded   bool
+	head     Head             // of what is accepted; its StateVector is that of the last commit
+	sv       ydoc.StateVector // of what is accepted, committed or not
+	owners   map[ydoc.ClientID]UserID
+	heldOwn  map[UserID]int64 // bytes accepted to be held and not yet committed
+	recent   recentHashes     // of updates accepted lately
+	inflight [][]byte         // updates the committer has taken and not yet finished
+	queued   *queuedCommit    // what waits for the committer, nil if nothing does
+}
+
+// NewLog makes a Log; it does no I/O.
+func NewLog(cfg LogConfig) *Log {
+	cfg.Limits.setDefaults()
+	l := &Log{
+		store:  cfg.Store,
+		limits: cfg.Limits,
+		logger: cfg.Logger,
+		now:    cfg.Now,
+		audit:  cfg.Audit,
+		loads:  make(chan struct{}, cfg.Limits.Loads),
+		active: make(map[BlockKey]*activeBlock),
+	}
+	if l.logger == nil {
+		l.logger = slog.New(slog.DiscardHandler)
+	}
+	if l.now == nil {
+		l.now = time.Now
+	}
+	if l.audit == nil {
+		l.audit = func(context.Context, Author, BlockKey, string, string) {}
+	}
+	l.committer.init(l)
+	l.folder.init(l)
+	return l
+}
+
+// Run commits, relays and folds until ctx ends and everything that was queued by
+// then is on disk and relayed. Appends that come later fail with ErrUnavailable.
+func (l *Log) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(l.committer.relay)
+	wg.Go(func() { l.folder.run(ctx) })
+	l.committer.run(ctx)
+	wg.Wait()
+}
+
+// Hold keeps the block's head in memory until release is called, so that a live
+// block's appends read nothing. It does no I/O.
+func (l *Log) Hold(key BlockKey) (release func()) {
+	a := l.acquire(key)
+	var once sync.Once
+	return func() { once.Do(func() { l.release(a) }) }
+}
+
+func (l *Log) acquire(key BlockKey) *activeBlock {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := l.active[key]
+	if a == nil {
+		a = &activeBlock{key: key}
+		l.active[key] = a
+	}
+	a.refs++
+	return a
+}
+
+func (l *Log) release(a *activeBlock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a.refs--; a.refs == 0 {
+		delete(l.active, a.key)
+	}
+}
+
+// load reads the head of a block that is not in memory. a.mu is held: whoever
+// else wants this block has to wait for the same row anyway.
+func (l *Log) load(ctx context.Context, a *activeBlock) error {
+	if a.loaded {
+		return nil
+	}
+	head, err := l.store.Head(ctx, a.key)
+	if errors.Is(err, ErrNotFound) {
+		head = Head{Key: a.key, SyncVersion: 1}
+	} else if err != nil {
+		return fmt.Errorf("read head of %s: %w", a.key, err)
+	}
+	sv, err := ydoc.DecodeStateVector(head.StateVector)
+	if err != nil && len(head.StateVector) > 0 {
+		return fmt.Errorf("state vector of %s: %w", a.key, ErrCorrupt)
+	}
+	a.head, a.sv, a.loaded = head, sv, true
+	a.owners = nil
+	a.heldOwn = nil
+	return nil
+}
+
+// Head returns the block's head as of the last commit, or ErrNotFound.
+func (l *Log) Head(ctx context.Context, key BlockKey) (Head, error) {
+	return l.store.Head(ctx, key)
+}
+
+// ServerTime is what Changes.ServerTime says.
+func (l *Log) ServerTime(ctx context.Context) (int64, error) { return l.store.ServerTime(ctx) }
+
+// Subscribe calls fn for every commit, in order, one at a time, until cancel is
+// called. fn must not block.
+func (l *Log) Subscribe(fn func(Commit)) (cancel func()) { return l.bus.Subscribe(fn) }
+
+// Stats counts what the log is doing now.
+type Stats struct {
+	Queued       int   // updates that wait for the disk
+	LastCommitAt int64 // ms, 0: none since the start
+	CommitP99    time.Duration
+	Stalled      bool // the oldest queued update has waited for over ten seconds
+}
+
+// Stats returns them as of now.
+func (l *Log) Stats() Stats { return l.committer.stats() }

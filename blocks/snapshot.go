@@ -1,0 +1,114 @@
+package blocks
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+// folder merges long tails into snapshots, one block at a time, so that opening
+// a block reads one row and a few updates. A snapshot is derived: losing one
+// costs time, never content.
+type folder struct {
+	log  *Log
+	work chan struct{}
+
+	// mu guards waiting, a set in order.
+	mu      sync.Mutex
+	queue   []BlockKey
+	waiting map[BlockKey]bool
+}
+
+func (f *folder) init(l *Log) {
+	f.log = l
+	f.work = make(chan struct{}, 1)
+	f.waiting = make(map[BlockKey]bool)
+}
+
+// consider queues the block if its tail has grown too long. The tail may be
+// longer on a large block, whose folding costs more.
+func (f *folder) consider(head Head) {
+	limit := f.log.limits.SnapshotTail
+	if head.Tail < limit || head.Tail < 8*limit && head.TailBytes < (head.Bytes-head.TailBytes)/8 {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.waiting[head.Key] {
+		return
+	}
+	f.waiting[head.Key] = true
+	f.queue = append(f.queue, head.Key)
+	select {
+	case f.work <- struct{}{}:
+	default:
+	}
+}
+
+func (f *folder) next() (BlockKey, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.queue) == 0 {
+		return BlockKey{}, false
+	}
+	key := f.queue[0]
+	f.queue = f.queue[1:]
+	delete(f.waiting, key)
+	return key, true
+}
+
+// expireEvery is how often held updates that are too old are looked for.
+const expireEvery = time.Hour
+
+func (f *folder) run(ctx context.Context) {
+	expire := time.NewTicker(expireEvery)
+	defer expire.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-expire.C:
+			f.expireHeld(ctx)
+			continue
+		case <-f.work:
+		}
+		for ctx.Err() == nil {
+			key, ok := f.next()
+			if !ok {
+				break
+			}
+			if err := f.log.Fold(ctx, key); err != nil && ctx.Err() == nil {
+				f.log.logger.Warn("tail not folded", "heap", key.Heap, "block", key.Block, "err", err)
+			}
+		}
+	}
+}
+
+func (f *folder) expireHeld(ctx context.Context) {
+	before := f.log.now().Add(-f.log.limits.HeldFor).UnixMilli()
+	n, err := f.log.store.ExpireHeld(ctx, before)
+	if err != nil {
+		f.log.logger.Warn("held updates not expired", "err", err)
+	} else if n > 0 {
+		f.log.logger.Info("held updates expired", "count", n)
+	}
+}
+
+// Fold merges the block's snapshot and tail into a new snapshot.
+func (l *Log) Fold(ctx context.Context, key BlockKey) error {
+	st, err := l.read(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer st.free()
+	if st.head.Tail == 0 {
+		return nil
+	}
+	return l.store.SaveSnapshot(ctx, Snapshot{
+		Ref:   st.head.Ref,
+		Seq:   st.head.Seq,
+		State: st.merged.Append(nil, ydoc.V2),
+	})
+}

@@ -1,0 +1,178 @@
+package blocks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+// state is a block's log merged in memory for as long as somebody looks at it.
+type state struct {
+	head   Head
+	merged *ydoc.Merger
+	log    *Log
+}
+
+var mergers = sync.Pool{New: func() any { return new(ydoc.Merger) }}
+
+func (st *state) free() {
+	st.merged.Reset()
+	mergers.Put(st.merged)
+	<-st.log.loads
+}
+
+// read merges what is on disk of the block. The caller frees it. At most
+// Limits.Loads blocks are in memory at once.
+func (l *Log) read(ctx context.Context, key BlockKey) (*state, error) {
+	select {
+	case l.loads <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	st := &state{merged: mergers.Get().(*ydoc.Merger), log: l}
+	head, snapshot, tail, err := l.store.State(ctx, key)
+	if err == nil {
+		st.head = head
+		err = st.add(snapshot, tail)
+	}
+	if err == nil && head.Quarantine != "" {
+		err = ErrQuarantined
+	}
+	if errors.Is(err, ErrCorrupt) {
+		l.quarantine(key, err)
+		err = ErrQuarantined
+	}
+	if err != nil {
+		st.free()
+		return nil, err
+	}
+	return st, nil
+}
+
+func (st *state) add(snapshot Snapshot, tail []LoggedUpdate) error {
+	if snapshot.Seq != 0 {
+		if err := st.merged.Add(snapshot.State, ydoc.V2); err != nil {
+			return fmt.Errorf("snapshot at %d: %v: %w", snapshot.Seq, err, ErrCorrupt)
+		}
+	}
+	for _, u := range tail {
+		if err := st.merged.Add(u.Bytes, ydoc.V1); err != nil {
+			return fmt.Errorf("update %d: %v: %w", u.Seq, err, ErrCorrupt)
+		}
+	}
+	return nil
+}
+
+// readWithQueued is read plus what is accepted and not yet on disk. a.mu is held.
+func (l *Log) readWithQueued(ctx context.Context, a *activeBlock) (*state, error) {
+	st, err := l.read(ctx, a.key)
+	if errors.Is(err, ErrNotFound) && a.busy() {
+		l.loads <- struct{}{}
+		st, err = &state{merged: mergers.Get().(*ydoc.Merger), log: l}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	waiting := a.inflight
+	if a.queued != nil {
+		for _, u := range a.queued.updates {
+			waiting = append(waiting[:len(waiting):len(waiting)], u.Bytes)
+		}
+	}
+	for _, b := range waiting {
+		if err := st.merged.Add(b, ydoc.V1); err != nil {
+			st.free()
+			return nil, fmt.Errorf("queued update of %s: %w", a.key, err)
+		}
+	}
+	return st, nil
+}
+
+// quarantine makes a block read-only whose bytes cannot be read, so that nothing
+// is ever built on less than what was stored.
+func (l *Log) quarantine(key BlockKey, cause error) {
+	l.logger.Error("block quarantined", "heap", key.Heap, "block", key.Block, "err", cause)
+	ctx := context.Background()
+	head, err := l.store.Head(ctx, key)
+	if err == nil {
+		err = l.store.Quarantine(ctx, head.Ref, cause.Error())
+	}
+	if err != nil {
+		l.logger.Error("quarantine not stored", "heap", key.Heap, "block", key.Block, "err", err)
+	}
+	a := l.acquire(key)
+	defer l.release(a)
+	go func() { // the caller may hold a.mu
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.head.Quarantine = cause.Error()
+	}()
+}
+
+// Diff is what a reader of a block lacks.
+type Diff struct {
+	Head   Head
+	Update []byte // format V1
+}
+
+// Diff returns what a client with state vector since lacks, as of what is on
+// disk. An empty since gives the whole state. Errors: ErrNotFound, ErrDeleted,
+// ErrQuarantined.
+func (l *Log) Diff(ctx context.Context, key BlockKey, since ydoc.StateVector) (Diff, error) {
+	st, err := l.read(ctx, key)
+	if err != nil {
+		return Diff{}, err
+	}
+	defer st.free()
+	if st.head.DeletedAt != 0 {
+		return Diff{Head: st.head}, ErrDeleted
+	}
+	return Diff{st.head, st.merged.AppendDiff(nil, ydoc.V1, since)}, nil
+}
+
+// After returns the updates with a seq in (after, head] merged into one. When the
+// snapshot covers more than after, it is the whole state.
+func (l *Log) After(ctx context.Context, key BlockKey, after Seq) (Diff, error) {
+	head, snapshot, tail, err := l.store.State(ctx, key)
+	if err != nil {
+		return Diff{}, err
+	}
+	if snapshot.Seq > after {
+		return l.Diff(ctx, key, ydoc.StateVector{})
+	}
+	m := mergers.Get().(*ydoc.Merger)
+	defer func() { m.Reset(); mergers.Put(m) }()
+	for _, u := range tail {
+		if u.Seq <= after {
+			continue
+		}
+		if err := m.Add(u.Bytes, ydoc.V1); err != nil {
+			return Diff{}, fmt.Errorf("update %d of %s: %v: %w", u.Seq, key, err, ErrCorrupt)
+		}
+	}
+	return Diff{head, m.Append(nil, ydoc.V1)}, nil
+}
+
+// Holds says whether everything in update is in the block already. A malformed
+// update is a *Refusal.
+func (l *Log) Holds(ctx context.Context, key BlockKey, update []byte) (bool, error) {
+	u, err := l.decode(update)
+	if err != nil {
+		return false, err
+	}
+	if u.Empty() {
+		return true, nil
+	}
+	st, err := l.read(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer st.free()
+	return !u.HasNew(st.merged.StateVector()) && u.DeletesWithin(st.merged.Update()), nil
+}

@@ -1,0 +1,398 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/heapsync/heapsync/auth"
+	"github.com/heapsync/heapsync/blocks"
+)
+
+// conn is one socket.
+type conn struct {
+	srv   *Server
+	ws    *websocket.Conn
+	proto protocolHandler
+	ip    string
+
+	started time.Time
+
+	lastRead atomic.Int64 // Unix ns of the last frame of any kind
+	lastSent atomic.Int64 // Unix ns of the last message; pings do not count
+
+	// mu guards all below.
+	mu       sync.Mutex
+	room     sync.Cond // signals that queued shrank, or closing
+	queue    []queued
+	bytes    int  // in queue
+	writing  bool // a writer runs
+	closing  bool // nothing more is queued
+	inflight int  // bytes of updates that are being stored
+	behind   []*sub
+	subs     []*sub
+	identity auth.Identity          // of the upgrade or the JSON auth
+	authed   bool                   // somebody has authenticated on this socket
+	heaps    map[blocks.HeapID]bool // subscribed for JSON events
+	stale    map[blocks.HeapID]bool // events were dropped
+	closed   map[string]bool        // addresses that were open on this socket and are not
+}
+
+// queued is a frame that waits for the socket.
+type queued struct {
+	frame wireFrame
+	sub   *sub       // whose update it is; nil for anything that is not an update
+	last  blocks.Seq // the update's
+	keep  bool       // it has no substitute: not dropped when the reader is slow
+	end   bool       // close the socket after it
+}
+
+// protocolHandler speaks one of the protocols on a conn. Its methods are called
+// by the conn's reading goroutine.
+type protocolHandler interface {
+	// message handles one binary message; data is the handler's to keep.
+	message(ctx context.Context, data []byte) error
+	// keepAlive returns a frame that the client counts as a sign of life, nil if
+	// there is none that would not disturb it.
+	keepAlive() wireFrame
+}
+
+// closeError ends a socket with a code and a reason.
+type closeError struct {
+	code   int
+	reason string
+}
+
+func (e *closeError) Error() string { return e.reason }
+
+// run reads until the socket ends. It is the conn's owner.
+func (c *conn) run() {
+	defer c.srv.wg.Done()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	err := c.readAll(ctx)
+	var ce *closeError
+	switch {
+	case errors.As(err, &ce):
+		c.close(ce.code, ce.reason)
+	case errors.Is(err, websocket.ErrReadLimit):
+		c.close(websocket.CloseMessageTooBig, "Message Too Big")
+	default: // the socket broke, or the library has answered a protocol error
+		c.abort()
+	}
+	c.srv.forget(c)
+	c.linger()
+	_ = c.ws.Close()
+}
+
+const (
+	// maxText is how long a text frame may be: events are short.
+	maxText = 64 << 10
+	// maxUnauthed is how much a socket may send that has not authenticated.
+	maxUnauthed = 64 << 10
+	// largeMessage is from where on a message counts against the server's budget,
+	// and largeTimeout how long it may then take to arrive.
+	largeMessage = 64 << 10
+	largeTimeout = time.Minute
+)
+
+func (c *conn) readAll(ctx context.Context) error {
+	c.ws.SetPingHandler(func(data string) error {
+		c.touch()
+		c.send(controlFrame(websocket.PongMessage, []byte(data)))
+		return nil
+	})
+	c.ws.SetPongHandler(func(string) error { c.touch(); return nil })
+	c.ws.SetCloseHandler(func(code int, _ string) error {
+		if code == websocket.CloseNoStatusReceived {
+			code = websocket.CloseNormalClosure
+		}
+		return &closeError{code, ""}
+	})
+	unauthed := 0
+	for {
+		typ, r, err := c.ws.NextReader()
+		if err != nil {
+			return err
+		}
+		c.touch()
+		if err := c.waitForRoom(); err != nil {
+			return err
+		}
+		limit := c.srv.cfg.MaxMessage
+		authed := c.isAuthed()
+		if typ == websocket.TextMessage {
+			limit = maxText
+		}
+		if !authed {
+			limit = min(limit, maxUnauthed-unauthed)
+		}
+		data, release, err := c.readMessage(r, limit)
+		if err != nil {
+			return err
+		}
+		if !authed {
+			unauthed += len(data)
+		}
+		c.srv.counters.messagesIn.Add(1)
+		c.srv.counters.bytesIn.Add(int64(len(data)))
+		if typ == websocket.TextMessage {
+			err = c.textMessage(ctx, data)
+		} else {
+			err = c.proto.message(ctx, data)
+		}
+		release()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readMessage reads one message of at most limit bytes. A long one waits until
+// the server has memory for it.
+func (c *conn) readMessage(r io.Reader, limit int) (data []byte, release func(), err error) {
+	var buf bytes.Buffer
+	release = func() {}
+	if _, err = buf.ReadFrom(io.LimitReader(r, int64(min(limit, largeMessage)+1))); err != nil {
+		return nil, release, err
+	}
+	if buf.Len() > largeMessage && limit > largeMessage {
+		weight := int64(limit)
+		if err = c.srv.large.Acquire(context.Background(), weight); err != nil {
+			return nil, release, err
+		}
+		release = func() { c.srv.large.Release(weight) }
+		_ = c.ws.SetReadDeadline(time.Now().Add(largeTimeout))
+		defer func() { _ = c.ws.SetReadDeadline(time.Time{}) }()
+		if _, err = buf.ReadFrom(io.LimitReader(r, int64(limit-buf.Len()+1))); err != nil {
+			release()
+			return nil, nil, err
+		}
+	}
+	if buf.Len() > limit {
+		release()
+		return nil, nil, websocket.ErrReadLimit
+	}
+	return buf.Bytes(), release, nil
+}
+
+func (c *conn) touch() { c.lastRead.Store(time.Now().UnixNano()) }
+
+func (c *conn) isAuthed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.authed
+}
+
+// waitForRoom holds the reader back while its answers do not go out, or too much
+// of what it sent is still being stored.
+func (c *conn) waitForRoom() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.closing && (c.bytes > c.srv.cfg.MaxQueue || c.inflight > c.srv.cfg.MaxInflight) {
+		c.room.Wait()
+	}
+	if c.closing {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// stored counts bytes of updates that are being stored, in or out.
+func (c *conn) stored(bytes int) {
+	c.mu.Lock()
+	c.inflight += bytes
+	c.mu.Unlock()
+	if bytes < 0 {
+		c.room.Signal()
+	}
+}
+
+// send queues a frame that is not an update. It never blocks.
+func (c *conn) send(f wireFrame) { c.enqueue(queued{frame: f}) }
+
+// sendUpdate queues a frame that holds updates of s up to last. If the queue is
+// full, all that is queued of s gives way to one catch-up later.
+func (c *conn) sendUpdate(s *sub, f wireFrame, last blocks.Seq) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !s.behind && c.bytes > 0 && c.bytes+len(f) > c.srv.cfg.MaxQueue {
+		c.fallBehind(s)
+	}
+	if s.behind {
+		s.missed = last
+		return
+	}
+	c.enqueueLocked(queued{frame: f, sub: s, last: last})
+}
+
+// fallBehind drops the updates of s that are queued. c.mu is held.
+func (c *conn) fallBehind(s *sub) {
+	s.behind = true
+	c.behind = append(c.behind, s)
+	c.srv.counters.slow.Add(1)
+	kept := c.queue[:0]
+	for _, q := range c.queue {
+		if q.sub == s && !q.keep {
+			c.bytes -= len(q.frame)
+			s.missed = q.last
+			continue
+		}
+		kept = append(kept, q)
+	}
+	clear(c.queue[len(kept):])
+	c.queue = kept
+}
+
+func (c *conn) enqueue(q queued) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.enqueueLocked(q)
+}
+
+func (c *conn) enqueueLocked(q queued) {
+	if c.closing {
+		return
+	}
+	// What is not an update has no substitute. It is small, and the reader waits
+	// while the queue is full, so only a client that never reads gets here.
+	if q.sub == nil && !q.end && c.bytes > 4*c.srv.cfg.MaxQueue {
+		c.abortLocked()
+		_ = c.ws.NetConn().SetDeadline(time.Now())
+		return
+	}
+	c.queue = append(c.queue, q)
+	c.bytes += len(q.frame)
+	if q.end {
+		c.closing = true
+		c.room.Broadcast()
+	}
+	if !c.writing {
+		c.writing = true
+		go c.write()
+	}
+}
+
+// writeTimeout is how long a client may take to accept what is written to it.
+const writeTimeout = time.Minute
+
+// write sends what is queued, all of it at once, until nothing is.
+func (c *conn) write() {
+	socket := c.ws.NetConn()
+	var buffers net.Buffers
+	for {
+		c.mu.Lock()
+		batch := c.queue
+		c.queue = nil
+		if len(batch) == 0 {
+			if len(c.behind) > 0 && !c.closing {
+				behind := c.behind
+				c.behind = nil
+				c.mu.Unlock()
+				for _, s := range behind {
+					s.catchUp()
+				}
+				continue
+			}
+			stale := c.takeStale()
+			if stale != nil {
+				c.queue = stale
+				c.mu.Unlock()
+				continue
+			}
+			c.writing = false
+			c.room.Broadcast()
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		buffers = buffers[:0]
+		size, end := 0, false
+		for _, q := range batch {
+			buffers = append(buffers, q.frame)
+			size += len(q.frame)
+			end = end || q.end
+		}
+		_ = socket.SetWriteDeadline(time.Now().Add(writeTimeout))
+		toWrite := buffers
+		_, err := toWrite.WriteTo(socket)
+		c.srv.counters.messagesOut.Add(int64(len(batch)))
+		c.srv.counters.bytesOut.Add(int64(size))
+		c.lastSent.Store(time.Now().UnixNano())
+		c.written(batch, size)
+		if err != nil || end {
+			c.finish(err)
+			return
+		}
+	}
+}
+
+// written notes how far each sub has got.
+func (c *conn) written(batch []queued, size int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bytes -= size
+	for _, q := range batch {
+		if q.sub != nil && q.last > q.sub.sent {
+			q.sub.sent = q.last
+		}
+	}
+	c.room.Broadcast()
+}
+
+// closeTimeout is how long a client may take to answer a close frame.
+const closeTimeout = 2 * time.Second
+
+// finish ends the writer after the last frame, or after err, and wakes the reader.
+func (c *conn) finish(err error) {
+	socket := c.ws.NetConn()
+	if err != nil {
+		_ = socket.Close()
+	} else {
+		_ = socket.SetReadDeadline(time.Now().Add(closeTimeout))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abortLocked()
+	c.writing = false
+}
+
+// abort gives up the socket: nothing more is written.
+func (c *conn) abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abortLocked()
+	_ = c.ws.NetConn().SetReadDeadline(time.Now())
+}
+
+func (c *conn) abortLocked() {
+	c.closing = true
+	c.queue, c.bytes = nil, 0
+	c.room.Broadcast()
+}
+
+// close sends a close frame after what is queued and takes nothing more.
+func (c *conn) close(code int, reason string) {
+	c.enqueue(queued{frame: controlFrame(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason)), end: true})
+}
+
+// lingerTimeout is how long a closing socket may take to accept its last frames.
+const lingerTimeout = 2 * time.Second
+
+// linger waits until the writer has sent what was queued.
+func (c *conn) linger() {
+	timer := time.AfterFunc(lingerTimeout, func() { _ = c.ws.NetConn().SetWriteDeadline(time.Now()) })
+	defer timer.Stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.writing {
+		c.room.Wait()
+	}
+}

@@ -1,0 +1,195 @@
+package live
+
+import (
+	"context"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/heapsync/heapsync/auth"
+	"github.com/heapsync/heapsync/blocks"
+)
+
+const (
+	// keepAliveAfter: both kinds of clients reconnect after 30 s without a message,
+	// and look every 3 s.
+	keepAliveAfter = 15 * time.Second
+	// pingAfter and deadAfter find peers that are gone without a word.
+	pingAfter = 30 * time.Second
+	deadAfter = 75 * time.Second
+	// nudgeEvery is how often a client is asked for what could not be stored.
+	nudgeEvery = 2 * time.Second
+)
+
+// sweep does, once a second, what would otherwise take a timer for each socket.
+func (srv *Server) sweep(ctx context.Context, now time.Time) {
+	srv.mu.Lock()
+	conns := make([]*conn, 0, len(srv.conns))
+	for c := range srv.conns {
+		conns = append(conns, c)
+	}
+	var rooms []*room
+	if now.Unix()%3 == 0 {
+		for _, r := range srv.rooms {
+			rooms = append(rooms, r)
+		}
+	}
+	srv.mu.Unlock()
+	for _, c := range conns {
+		c.sweep(ctx, now)
+	}
+	for _, r := range rooms {
+		r.mu.Lock()
+		r.presence.expire(now)
+		r.mu.Unlock()
+		r.schedulePresence()
+	}
+}
+
+func (c *conn) sweep(ctx context.Context, now time.Time) {
+	silent := now.Sub(time.Unix(0, c.lastRead.Load()))
+	if silent > deadAfter {
+		_ = c.ws.NetConn().Close()
+		return
+	}
+	c.mu.Lock()
+	authed := c.authed
+	var unsaved []*sub
+	if now.Unix()%int64(nudgeEvery/time.Second) == 0 {
+		for _, s := range c.subs {
+			if s.unsaved > 0 {
+				unsaved = append(unsaved, s)
+			}
+		}
+	}
+	idle := len(c.queue) == 0 && !c.writing
+	c.mu.Unlock()
+	if !authed && now.Sub(c.started) > c.srv.cfg.AuthTimeout {
+		c.close(closeUnauthorized, "Unauthorized")
+		return
+	}
+	for _, s := range unsaved {
+		s.nudge(ctx)
+	}
+	if silent > pingAfter && now.Unix()%int64(pingAfter/time.Second) == 0 {
+		c.send(controlFrame(websocket.PingMessage, nil))
+	}
+	if idle && now.Sub(time.Unix(0, c.lastSent.Load())) >= keepAliveAfter {
+		if f := c.proto.keepAlive(); f != nil {
+			c.send(f)
+		}
+	}
+}
+
+// check says whose sockets may have lost their rights. Empty fields stand for any.
+type check struct {
+	session auth.SessionID
+	account auth.AccountID
+	heap    blocks.HeapID
+}
+
+// ask has the sockets of c checked soon. It never blocks: if there is too much to
+// check, all is.
+func (srv *Server) ask(c check) {
+	for {
+		select {
+		case srv.recheck <- c:
+			return
+		default:
+		}
+		select {
+		case <-srv.recheck:
+			c = check{}
+		default:
+		}
+	}
+}
+
+// Recheck has all sockets checked, after another process changed the database.
+func (srv *Server) Recheck() { srv.ask(check{}) }
+
+func (srv *Server) recheckAll(ctx context.Context, what check) {
+	srv.mu.Lock()
+	conns := make([]*conn, 0, len(srv.conns))
+	for c := range srv.conns {
+		conns = append(conns, c)
+	}
+	srv.mu.Unlock()
+	for _, c := range conns {
+		c.recheck(ctx, what)
+	}
+}
+
+// recheck closes what the conn's users may no longer have.
+func (c *conn) recheck(ctx context.Context, what check) {
+	c.mu.Lock()
+	id := c.identity
+	subs := append([]*sub(nil), c.subs...)
+	var heaps []blocks.HeapID
+	for h := range c.heaps {
+		heaps = append(heaps, h)
+	}
+	c.mu.Unlock()
+	if id.Session != "" && what.concerns(id.Account.ID, id.Session) {
+		if c.srv.cfg.Auth.Check(ctx, id.Session) != nil {
+			c.close(closeUnauthorized, "Unauthorized")
+			return
+		}
+		for _, heap := range heaps {
+			if role, err := c.srv.cfg.Blocks.Role(ctx, blocks.UserID(id.Account.ID), heap); err == nil && !role.CanRead() {
+				c.unsubscribe(heap)
+				c.send(event{Event: "error", Code: "not_found", HeapID: heap}.frame())
+			}
+		}
+	}
+	for _, s := range subs {
+		c.recheckSub(ctx, s, what)
+	}
+}
+
+func (what check) concerns(account auth.AccountID, session auth.SessionID) bool {
+	return (what.account == "" || what.account == account) && (what.session == "" || what.session == session)
+}
+
+func (c *conn) recheckSub(ctx context.Context, s *sub, what check) {
+	c.mu.Lock()
+	session, readonly := s.session, s.readonly
+	c.mu.Unlock()
+	key := s.room.key
+	if !what.concerns(auth.AccountID(s.user), session) || what.heap != "" && what.heap != key.Heap {
+		return
+	}
+	if c.srv.cfg.Auth.Check(ctx, session) != nil {
+		c.close(closeUnauthorized, "Unauthorized")
+		return
+	}
+	role, err := c.srv.cfg.Blocks.Role(ctx, s.user, key.Heap)
+	if err != nil {
+		return // the store is down; nothing can be written either
+	}
+	if !role.CanRead() {
+		c.expel(s, closeForbidden, "permission-denied")
+		return
+	}
+	if readonly == !role.CanEdit() {
+		return
+	}
+	c.mu.Lock()
+	s.readonly = !role.CanEdit()
+	c.mu.Unlock()
+	if f := s.wire.scope(!role.CanEdit()); f != nil {
+		c.send(f)
+	}
+	if role.CanEdit() {
+		s.nudge(ctx)
+	}
+}
+
+// expel closes one document, or the socket if it has only that.
+func (c *conn) expel(s *sub, code int, reason string) {
+	if h, ok := c.proto.(*hConn); ok {
+		h.closeDoc(s, reason)
+		return
+	}
+	c.close(code, reason)
+}
