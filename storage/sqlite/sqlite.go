@@ -190,6 +190,7 @@ func (c connector) dsn() string {
 		"_foreign_keys":    {"1"},
 		"_stmt_cache_size": {"64"},
 		"_cache_size":      {"-32000"}, // KiB
+		"_mutex":           {"no"},     // database/sql lets one goroutine at a time use a connection
 	}
 	if c.cfg.synchronous != "" {
 		q.Set("_synchronous", c.cfg.synchronous)
