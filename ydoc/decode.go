@@ -3,6 +3,7 @@ package ydoc
 import (
 	"bytes"
 	"math"
+	"slices"
 
 	"github.com/heapsync/heapsync/ydoc/lib0"
 )
@@ -108,11 +109,24 @@ func (d *decoder) view(offset int) span {
 	return span{d.src, uint32(offset), uint32(d.r.Offset() - offset)}
 }
 
-// begin starts the structs of client. Blocks of one client in a row become one.
-func (d *decoder) begin(client ClientID) {
+// begin starts a number of structs of client at clock, each of which takes at least
+// so many of the bytes left. Blocks of one client in a row become one.
+func (d *decoder) begin(client ClientID, clock uint64, structs, bytes int) {
+	if need := min(structs, d.r.Len()/bytes+1); cap(d.nodes)-len(d.nodes) < need {
+		d.nodes = slices.Grow(d.nodes, max(need, min(len(d.nodes), d.r.Len()/bytes)))
+	}
 	at := uint32(len(d.nodes))
-	if n := len(d.blocks); n > 0 && d.blocks[n-1].client == client {
-		return
+	if n := len(d.blocks); n > 0 {
+		last := &d.blocks[n-1]
+		if last.client == client {
+			if last.to > last.from && d.nodes[last.to-1].end() > clock {
+				d.mixed = true
+			}
+			return
+		}
+		if last.client < client {
+			d.mixed = true
+		}
 	}
 	d.blocks = append(d.blocks, block{client, at, at})
 }

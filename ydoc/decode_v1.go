@@ -36,7 +36,7 @@ func (d *decoder) blockV1() error {
 		return d.fail(err)
 	}
 	client := ClientID(c)
-	d.begin(client)
+	d.begin(client, clock, structs, 4)
 	for range structs {
 		if clock, err = d.structV1(client, clock); err != nil {
 			return err

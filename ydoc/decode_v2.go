@@ -99,7 +99,7 @@ func (d *decoderV2) block() error {
 		return d.fail(err)
 	}
 	client := ClientID(c)
-	d.begin(client)
+	d.begin(client, clock, int(structs), 1)
 	for range structs {
 		if clock, err = d.structure(client, clock); err != nil {
 			return err

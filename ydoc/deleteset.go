@@ -177,6 +177,9 @@ func (ds *DeleteSet) read(r *lib0.Reader, f Format, maxClock uint64, limit int) 
 		if err != nil {
 			return decodeError(r.Offset(), err)
 		}
+		if ranges > 8 {
+			ds.ranges = slices.Grow(ds.ranges, min(ranges, r.Len()/2))
+		}
 		end := uint64(0)
 		for range ranges {
 			from, err := r.VarUint()

@@ -39,8 +39,9 @@ func newEncoder(u *Update, how encoding) *encoder {
 	return e
 }
 
-// maxPooled bounds the memory an encoder keeps while it is not in use.
-const maxPooled = 4 << 20
+// maxPooled bounds the memory that an encoder or a Merger in a pool keeps. The
+// garbage collector empties the pools.
+const maxPooled = 32 << 20
 
 func (e *encoder) free() {
 	e.u, e.dst, e.since = nil, nil, nil

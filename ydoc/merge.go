@@ -12,6 +12,7 @@ type Merger struct {
 	Exact bool
 
 	u     Update
+	d     decoder
 	dirty bool
 }
 
@@ -25,7 +26,7 @@ func (m *Merger) Reset() {
 	}
 	u.nodes, u.parents, u.blocks, u.groups = u.nodes[:0], u.parents[:0], u.blocks[:0], u.groups[:0]
 	u.deletes = DeleteSet{ranges: u.deletes.ranges[:0]}
-	u.types = false
+	u.types, u.mixed = false, false
 	m.dirty = false
 }
 
@@ -35,7 +36,7 @@ func (m *Merger) Reset() {
 // harm. Memory is bounded by the size of b, and for V2 by a million structs and more.
 func (m *Merger) Add(b []byte, f Format) error {
 	u := &m.u
-	nodes, parents, srcs, types := len(u.nodes), len(u.parents), len(u.srcs), u.types
+	nodes, parents, srcs, types, mixed := len(u.nodes), len(u.parents), len(u.srcs), u.types, u.mixed
 	blocks, deletes := len(u.blocks), len(u.deletes.ranges)
 	var lastBlock block
 	var lastDelete deletion
@@ -45,10 +46,10 @@ func (m *Merger) Add(b []byte, f Format) error {
 	if deletes > 0 {
 		lastDelete = u.deletes.ranges[deletes-1]
 	}
-	d := decoder{set: &u.set, lim: trusted}
+	m.d.set, m.d.lim = &u.set, trusted
 	m.dirty = true
-	if err := d.update(b, f); err != nil {
-		u.nodes, u.parents, u.srcs, u.types = u.nodes[:nodes], u.parents[:parents], u.srcs[:max(srcs, 1)], types
+	if err := m.d.update(b, f); err != nil {
+		u.nodes, u.parents, u.srcs, u.types, u.mixed = u.nodes[:nodes], u.parents[:parents], u.srcs[:max(srcs, 1)], types, mixed
 		u.blocks, u.deletes.ranges = u.blocks[:blocks], u.deletes.ranges[:deletes]
 		if blocks > 0 {
 			u.blocks[blocks-1] = lastBlock

@@ -30,12 +30,24 @@ type Update struct {
 // the one that was read first. It may be called again after the set has grown.
 func (u *Update) order() {
 	u.deletes.normalise()
-	if !u.grouped() {
+	if u.mixed {
 		u.regroup()
+		u.sweep()
+		u.mixed = false
 	}
 	u.groups = u.groups[:0]
-	kept := uint32(0)
 	for _, b := range u.blocks {
+		if b.from < b.to {
+			u.groups = append(u.groups, group(b))
+		}
+	}
+}
+
+// sweep drops nodes, and parts of nodes, whose clocks the nodes before them have.
+func (u *Update) sweep() {
+	kept := uint32(0)
+	for k := range u.blocks {
+		b := &u.blocks[k]
 		from := kept
 		end := uint64(0)
 		for i := b.from; i < b.to; i++ {
@@ -52,29 +64,9 @@ func (u *Update) order() {
 			}
 			kept++
 		}
-		if kept > from {
-			u.groups = append(u.groups, group{b.client, from, kept})
-		}
+		b.from, b.to = from, kept
 	}
 	u.nodes = u.nodes[:kept]
-	u.blocks = u.blocks[:0]
-	for _, g := range u.groups {
-		u.blocks = append(u.blocks, block(g))
-	}
-}
-
-// grouped reports whether each client has one block, clients descend and clocks
-// ascend.
-func (u *Update) grouped() bool {
-	for i, b := range u.blocks {
-		if i > 0 && u.blocks[i-1].client <= b.client {
-			return false
-		}
-		if !ascending(u.nodes[b.from:b.to]) {
-			return false
-		}
-	}
-	return true
 }
 
 func ascending(nodes []node) bool {

@@ -133,6 +133,7 @@ type set struct {
 	blocks  []block
 	deletes DeleteSet
 	types   bool // some node has Type content
+	mixed   bool // blocks are not one a client, clients descending, clocks ascending
 }
 
 func (s *set) bytes(t span) []byte { return s.srcs[t.src][t.off : t.off+t.size] }

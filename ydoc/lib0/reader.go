@@ -86,7 +86,20 @@ func (r *Reader) VarUint() (uint64, error) {
 	return r.longVarUint()
 }
 
-func (r *Reader) longVarUint() (uint64, error) { return r.groups(0, 0) }
+// longVarUint reads the lengths that clocks have without a loop.
+func (r *Reader) longVarUint() (uint64, error) {
+	if b := r.b[r.off:]; len(b) >= 3 {
+		switch {
+		case b[1]-1 < 0x7f:
+			r.off += 2
+			return uint64(b[0]&0x7f) | uint64(b[1])<<7, nil
+		case b[1] >= 0x80 && b[2]-1 < 0x7f:
+			r.off += 3
+			return uint64(b[0]&0x7f) | uint64(b[1]&0x7f)<<7 | uint64(b[2])<<14, nil
+		}
+	}
+	return r.groups(0, 0)
+}
 
 // groups reads groups of seven bits onto v, the first of them at shift.
 func (r *Reader) groups(v uint64, shift uint) (uint64, error) {
