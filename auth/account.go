@@ -28,9 +28,14 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrEmail is ErrInvalid: not an e-mail address of at most 254 bytes.
 	ErrEmail = fmt.Errorf("%w: email must be an e-mail address of at most %d bytes", ErrInvalid, maxEmail)
-	// ErrMode is ErrInvalid: not a registration mode.
-	ErrMode = fmt.Errorf("%w: mode must be open, approval or closed", ErrInvalid)
 )
+
+// Counts are numbers of accounts, and of sessions that have not been swept.
+type Counts struct {
+	Pending, Active, Blocked int64
+	Admins                   int64 // of the active
+	Sessions                 int64
+}
 
 // AccountID names an account; a UUIDv7.
 type AccountID string
@@ -57,60 +62,6 @@ type Account struct {
 	LastSeenAt time.Time // of the last login or refresh; zero if never
 }
 
-// Mode is how a key without an account gets one.
-type Mode string
-
-// The registration modes.
-const (
-	ModeOpen     Mode = "open"     // its first login makes an active account
-	ModeApproval Mode = "approval" // its first login makes a pending one
-	ModeClosed   Mode = "closed"   // it is refused
-)
-
-// ParseMode reads a registration mode. Any fault is ErrMode.
-func ParseMode(s string) (Mode, error) {
-	switch m := Mode(s); m {
-	case ModeOpen, ModeApproval, ModeClosed:
-		return m, nil
-	}
-	return "", ErrMode
-}
-
-// modeSetting is the name under which the store keeps the mode.
-const modeSetting = "mode"
-
-// Mode returns the registration mode: what SetMode set, else Config.Mode.
-func (s *Service) Mode(ctx context.Context) (Mode, error) {
-	if m, ok := s.cache.mode(); ok {
-		return m, nil
-	}
-	epoch := s.cache.now()
-	text, err := s.store.Setting(ctx, modeSetting)
-	if err != nil {
-		return "", fmt.Errorf("read mode: %w", err)
-	}
-	m := s.defaultMode
-	if text != "" {
-		if m, err = ParseMode(text); err != nil {
-			return "", fmt.Errorf("stored mode %q: %w", text, err)
-		}
-	}
-	s.cache.putMode(epoch, m)
-	return m, nil
-}
-
-// SetMode sets the registration mode for good.
-func (s *Service) SetMode(ctx context.Context, by Actor, mode Mode) error {
-	if _, err := ParseMode(string(mode)); err != nil {
-		return err
-	}
-	ev := s.event(EventSetting, by)
-	ev.Detail = "mode " + string(mode)
-	err := s.store.PutSetting(ctx, modeSetting, string(mode), ev)
-	s.cache.forget()
-	return err
-}
-
 // Account returns an account, or ErrNotFound.
 func (s *Service) Account(ctx context.Context, id AccountID) (Account, error) {
 	return s.store.Account(ctx, id)
@@ -125,6 +76,11 @@ func (s *Service) AccountByKey(ctx context.Context, key PublicKey) (Account, err
 // which is the order in which they were made. "" starts at the first.
 func (s *Service) Accounts(ctx context.Context, after AccountID, limit int) ([]Account, error) {
 	return s.store.Accounts(ctx, after, limit)
+}
+
+// CountAccounts says how many accounts and sessions there are.
+func (s *Service) CountAccounts(ctx context.Context) (Counts, error) {
+	return s.store.CountAccounts(ctx)
 }
 
 // Approve makes a pending or blocked account active.

@@ -18,7 +18,7 @@ type cache struct {
 	epoch    uint64
 	sessions map[uuid.UUID]*cachedSession
 	accounts map[PublicKey]Account
-	regMode  Mode // "" if not read yet
+	settings map[string]string
 }
 
 // cachedSession is never changed, only replaced.
@@ -32,6 +32,7 @@ func newCache(max int) *cache {
 		max:      max,
 		sessions: make(map[uuid.UUID]*cachedSession),
 		accounts: make(map[PublicKey]Account),
+		settings: make(map[string]string),
 	}
 }
 
@@ -55,10 +56,11 @@ func (c *cache) account(key PublicKey) (Account, bool) {
 	return a, ok
 }
 
-func (c *cache) mode() (Mode, bool) {
+func (c *cache) setting(name string) (value string, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.regMode, c.regMode != ""
+	value, ok = c.settings[name]
+	return value, ok
 }
 
 func (c *cache) putSession(epoch uint64, id uuid.UUID, e *cachedSession) {
@@ -79,11 +81,12 @@ func (c *cache) putAccount(epoch uint64, a Account) {
 	}
 }
 
-func (c *cache) putMode(epoch uint64, m Mode) {
+func (c *cache) putSetting(epoch uint64, name, value string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.epoch == epoch {
-		c.regMode = m
+		makeRoom(c.settings, c.max)
+		c.settings[name] = value
 	}
 }
 
@@ -129,5 +132,5 @@ func (c *cache) forget() {
 	c.epoch++
 	clear(c.sessions)
 	clear(c.accounts)
-	c.regMode = ""
+	clear(c.settings)
 }

@@ -155,6 +155,23 @@ func (m *memStore) Accounts(_ context.Context, after auth.AccountID, limit int) 
 	return out, err
 }
 
+func (m *memStore) CountAccounts(context.Context) (auth.Counts, error) {
+	unlock, err := m.lock()
+	defer unlock()
+	c := auth.Counts{Admins: int64(m.otherAdmins("")), Sessions: int64(len(m.sessions))}
+	for _, a := range m.accounts {
+		switch a.Status {
+		case auth.StatusPending:
+			c.Pending++
+		case auth.StatusActive:
+			c.Active++
+		case auth.StatusBlocked:
+			c.Blocked++
+		}
+	}
+	return c, err
+}
+
 func (m *memStore) AddAccount(_ context.Context, a auth.Account, maxPending int, ev auth.Event) (auth.Account, error) {
 	unlock, err := m.lock()
 	defer unlock()

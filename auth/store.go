@@ -48,6 +48,9 @@ type AccountStore interface {
 	// Accounts returns up to limit accounts with an id greater than after, by id.
 	Accounts(ctx context.Context, after AccountID, limit int) ([]Account, error)
 
+	// CountAccounts counts them, and the sessions.
+	CountAccounts(ctx context.Context) (Counts, error)
+
 	// AddAccount stores a and returns it. If the key has an account already, that
 	// one is returned and nothing is stored. If a is pending and there are
 	// maxPending pending accounts already (0: no limit), it is ErrTooManyPending.

@@ -73,6 +73,19 @@ func (s *Store) Accounts(ctx context.Context, after auth.AccountID, limit int) (
 	return out, err
 }
 
+// CountAccounts implements [auth.AccountStore].
+func (s *Store) CountAccounts(ctx context.Context) (auth.Counts, error) {
+	row, err := s.authRow(ctx, `SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'active'),
+		count(*) FILTER (WHERE status = 'blocked'), count(*) FILTER (WHERE status = 'active' AND is_admin = 1),
+		(SELECT count(*) FROM sessions) FROM accounts`, 5)
+	if err != nil {
+		return auth.Counts{}, err
+	}
+	c := columns{row: row}
+	out := auth.Counts{Pending: c.int(), Active: c.int(), Blocked: c.int(), Admins: c.int(), Sessions: c.int()}
+	return out, c.err
+}
+
 // AddAccount implements [auth.AccountStore].
 func (s *Store) AddAccount(ctx context.Context, a auth.Account, maxPending int, ev auth.Event) (auth.Account, error) {
 	err := s.write(ctx, func(t *tx) error {

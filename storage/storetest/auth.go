@@ -28,6 +28,7 @@ func Auth(t *testing.T, open func(testing.TB) auth.Store) {
 		{"KeyHasOneAccount", keyHasOneAccount},
 		{"PendingAccountsAreBounded", pendingAccountsAreBounded},
 		{"AccountsAreListedInOrder", accountsAreListedInOrder},
+		{"AccountsAreCounted", accountsAreCounted},
 		{"ChangeSeesTheOtherAdmins", changeSeesTheOtherAdmins},
 		{"FailedChangeChangesNothing", failedChangeChangesNothing},
 		{"InactiveAccountLosesItsSessions", inactiveAccountLosesItsSessions},
@@ -290,6 +291,27 @@ func accountsAreListedInOrder(t *testing.T, s auth.Store) {
 	got, err = s.Accounts(t.Context(), got[1].ID, 2)
 	if err != nil || len(got) != 1 || got[0] != newAuthAccount(3) {
 		t.Errorf("second page %v, %v", got, err)
+	}
+}
+
+func accountsAreCounted(t *testing.T, s auth.Store) {
+	got, err := s.CountAccounts(t.Context())
+	if err != nil || got != (auth.Counts{}) {
+		t.Errorf("none: %+v, %v", got, err)
+	}
+	for n, status := range []auth.Status{
+		auth.StatusActive, auth.StatusActive, auth.StatusActive,
+		auth.StatusPending, auth.StatusPending, auth.StatusBlocked,
+	} {
+		a := newAuthAccount(n)
+		a.Status, a.Admin = status, n == 0 || status == auth.StatusBlocked
+		_, err := s.AddAccount(t.Context(), a, 0, authEvent("added"))
+		wantErr(t, "add", err, nil)
+	}
+	authSession(t, s, 1, newAuthAccount(1).ID)
+	got, err = s.CountAccounts(t.Context())
+	if want := (auth.Counts{Pending: 2, Active: 3, Blocked: 1, Admins: 1, Sessions: 1}); err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 }
 
