@@ -1,0 +1,233 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/heapsync/heapsync/blocks"
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+// ErrInjected is what a Fault without an error of its own fails with.
+var ErrInjected = errors.New("injected fault")
+
+// Fault is what happens to some calls of a method of a [Faulty] store.
+type Fault struct {
+	Method string // as in the interface: "Commit"
+	// Nth is the first call it happens to, counted from the injection: 0 and 1 are
+	// the next one. Times is for how many calls it goes on; 0 means once, less than
+	// 0 for good.
+	Nth, Times int
+
+	Err   error // returned instead of the result
+	Fail  bool  // the same with ErrInjected
+	After bool  // the call is made before it fails: done, but not known to be
+
+	Delay time.Duration   // before the call
+	Until <-chan struct{} // the call waits until it is closed, or its ctx ends
+	// Reached, if set, gets a value when a call has come to the fault, before it
+	// waits. It should have room, or a reader.
+	Reached chan<- struct{}
+}
+
+// Faulty is a store that passes calls on to another, but for its faults. It is
+// safe for concurrent use.
+type Faulty struct {
+	blocks.Store
+
+	// mu guards the fields below.
+	mu     sync.Mutex
+	calls  map[string]int
+	faults []*plannedFault
+}
+
+type plannedFault struct {
+	Fault
+	first, last int // calls of the method; last < 0: no end
+}
+
+// NewFaulty wraps s.
+func NewFaulty(s blocks.Store) *Faulty {
+	return &Faulty{Store: s, calls: map[string]int{}}
+}
+
+// Inject plans a fault. Of two that meet the earlier one happens.
+func (f *Faulty) Inject(fault Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := &plannedFault{Fault: fault, first: f.calls[fault.Method] + max(fault.Nth, 1)}
+	p.last = p.first + max(fault.Times, 1) - 1
+	if fault.Times < 0 {
+		p.last = -1
+	}
+	if fault.Fail && p.Err == nil {
+		p.Err = ErrInjected
+	}
+	f.faults = append(f.faults, p)
+}
+
+// Heal forgets all faults. Calls that wait go on waiting.
+func (f *Faulty) Heal() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.faults = nil
+}
+
+// Calls returns how often a method was called.
+func (f *Faulty) Calls(method string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[method]
+}
+
+func (f *Faulty) plan(method string) *plannedFault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls[method]++
+	n := f.calls[method]
+	i := slices.IndexFunc(f.faults, func(p *plannedFault) bool {
+		return p.Method == method && n >= p.first && (n <= p.last || p.last < 0)
+	})
+	if i < 0 {
+		return nil
+	}
+	return f.faults[i]
+}
+
+// call makes do happen, or what is planned instead.
+func (f *Faulty) call(ctx context.Context, method string, do func() error) error {
+	p := f.plan(method)
+	if p == nil {
+		return do()
+	}
+	if p.Reached != nil {
+		p.Reached <- struct{}{}
+	}
+	if p.Delay > 0 {
+		select {
+		case <-time.After(p.Delay):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if p.Until != nil {
+		select {
+		case <-p.Until:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if p.Err == nil {
+		return do()
+	}
+	if p.After {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return p.Err
+}
+
+func call[T any](ctx context.Context, f *Faulty, method string, do func() (T, error)) (T, error) {
+	var out T
+	err := f.call(ctx, method, func() error {
+		var err error
+		out, err = do()
+		return err
+	})
+	return out, err // what a store returns beside an error is passed on too
+}
+
+// The methods of blocks.Store, each through call.
+
+func (f *Faulty) Commit(ctx context.Context, b *blocks.Batch) error {
+	return f.call(ctx, "Commit", func() error { return f.Store.Commit(ctx, b) })
+}
+
+func (f *Faulty) Head(ctx context.Context, key blocks.BlockKey) (blocks.Head, error) {
+	return call(ctx, f, "Head", func() (blocks.Head, error) { return f.Store.Head(ctx, key) })
+}
+
+func (f *Faulty) State(ctx context.Context, key blocks.BlockKey) (blocks.Head, blocks.Snapshot, []blocks.LoggedUpdate, error) {
+	type state struct {
+		head blocks.Head
+		snap blocks.Snapshot
+		tail []blocks.LoggedUpdate
+	}
+	s, err := call(ctx, f, "State", func() (s state, err error) {
+		s.head, s.snap, s.tail, err = f.Store.State(ctx, key)
+		return s, err
+	})
+	return s.head, s.snap, s.tail, err
+}
+
+func (f *Faulty) Claims(ctx context.Context, ref blocks.Ref, clients []ydoc.ClientID) ([]blocks.Claim, error) {
+	return call(ctx, f, "Claims", func() ([]blocks.Claim, error) { return f.Store.Claims(ctx, ref, clients) })
+}
+
+func (f *Faulty) Held(ctx context.Context, ref blocks.Ref) ([]blocks.HeldUpdate, error) {
+	return call(ctx, f, "Held", func() ([]blocks.HeldUpdate, error) { return f.Store.Held(ctx, ref) })
+}
+
+func (f *Faulty) SaveSnapshot(ctx context.Context, s blocks.Snapshot) error {
+	return f.call(ctx, "SaveSnapshot", func() error { return f.Store.SaveSnapshot(ctx, s) })
+}
+
+func (f *Faulty) Quarantine(ctx context.Context, ref blocks.Ref, reason string) error {
+	return f.call(ctx, "Quarantine", func() error { return f.Store.Quarantine(ctx, ref, reason) })
+}
+
+func (f *Faulty) ExpireHeld(ctx context.Context, before int64) (int, error) {
+	return call(ctx, f, "ExpireHeld", func() (int, error) { return f.Store.ExpireHeld(ctx, before) })
+}
+
+func (f *Faulty) HeldBytesOf(ctx context.Context, user blocks.UserID) (int64, error) {
+	return call(ctx, f, "HeldBytesOf", func() (int64, error) { return f.Store.HeldBytesOf(ctx, user) })
+}
+
+func (f *Faulty) Changed(ctx context.Context, heap blocks.HeapID, after blocks.Seq, since int64, limit int) (blocks.Page, error) {
+	return call(ctx, f, "Changed", func() (blocks.Page, error) { return f.Store.Changed(ctx, heap, after, since, limit) })
+}
+
+func (f *Faulty) ServerTime(ctx context.Context) (int64, error) {
+	return call(ctx, f, "ServerTime", func() (int64, error) { return f.Store.ServerTime(ctx) })
+}
+
+func (f *Faulty) CreateHeap(ctx context.Context, h blocks.Heap) error {
+	return f.call(ctx, "CreateHeap", func() error { return f.Store.CreateHeap(ctx, h) })
+}
+
+func (f *Faulty) Heap(ctx context.Context, id blocks.HeapID) (blocks.Heap, error) {
+	return call(ctx, f, "Heap", func() (blocks.Heap, error) { return f.Store.Heap(ctx, id) })
+}
+
+func (f *Faulty) HeapsOf(ctx context.Context, user blocks.UserID) ([]blocks.HeapSummary, error) {
+	return call(ctx, f, "HeapsOf", func() ([]blocks.HeapSummary, error) { return f.Store.HeapsOf(ctx, user) })
+}
+
+func (f *Faulty) RoleOf(ctx context.Context, user blocks.UserID, heap blocks.HeapID) (blocks.Role, bool, error) {
+	type role struct {
+		role      blocks.Role
+		encrypted bool
+	}
+	r, err := call(ctx, f, "RoleOf", func() (r role, err error) {
+		r.role, r.encrypted, err = f.Store.RoleOf(ctx, user, heap)
+		return r, err
+	})
+	return r.role, r.encrypted, err
+}
+
+func (f *Faulty) HeapsWithBlock(ctx context.Context, user blocks.UserID, block blocks.BlockID) ([]blocks.HeapID, error) {
+	return call(ctx, f, "HeapsWithBlock", func() ([]blocks.HeapID, error) { return f.Store.HeapsWithBlock(ctx, user, block) })
+}
+
+func (f *Faulty) Members(ctx context.Context, heap blocks.HeapID) ([]blocks.Member, error) {
+	return call(ctx, f, "Members", func() ([]blocks.Member, error) { return f.Store.Members(ctx, heap) })
+}
+
+func (f *Faulty) SetRole(ctx context.Context, heap blocks.HeapID, user blocks.UserID, role blocks.Role, at int64) error {
+	return f.call(ctx, "SetRole", func() error { return f.Store.SetRole(ctx, heap, user, role, at) })
+}
