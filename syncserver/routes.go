@@ -41,6 +41,26 @@ func (s *Server) routes() []route {
 		{"GET /api/health", public, s.health, 0},
 		{"GET /sync/health", public, s.syncHealth, 0},
 
+		// Auth and session
+		{"POST /api/auth/create_session", public, s.createSession, 0},
+		{"POST /api/auth/verify_session", public, s.verifySession, 0},
+		{"POST /api/auth/verify_key", public, s.verifyKey, 0},
+		{"POST /api/auth/refresh_token", public, s.refreshToken, 0},
+		{"POST /api/auth/logout", member, s.logout, 0},
+		{"GET /api/auth/sessions", member, s.sessions, 0},
+		{"DELETE /api/auth/sessions/{id}", member, s.revokeSession, 0},
+		{"POST /api/me", member, s.me, 0},
+		{"GET /api/me", member, s.me, 0},
+
+		// Administration
+		{"GET /api/admin/users", admin, s.adminUsers, 0},
+		{"POST /api/admin/users/{id}/{action}", admin, s.adminChangeUser, 0},
+		{"DELETE /api/admin/users/{id}", admin, s.adminDeleteUser, 0},
+		{"GET /api/admin/settings", admin, s.adminSettings, 0},
+		{"PUT /api/admin/settings", admin, s.putAdminSettings, 0},
+		{"GET /api/admin/stats", admin, s.adminStats, 0},
+		{"GET /api/admin/audit", admin, s.adminAudit, 0},
+
 		// Sync
 		{"POST /api/sync/push", member, s.push, pushBody},
 		{"POST /api/sync/pull", member, s.pull, pushBody},
@@ -54,7 +74,7 @@ func (s *Server) routes() []route {
 		{"POST /api/heap/add", member, s.addHeap, 0},
 
 		// The web app
-		{"GET /", public, s.app, 0},
+		{"/", public, s.app, 0},
 	}
 }
 

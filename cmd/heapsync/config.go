@@ -1,0 +1,233 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2" // the configuration file's format
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// config is every setting of the server. Each is a flag, an environment variable
+// (HEAPSYNC_ and the flag's name) and a line of the configuration file, in that
+// order of precedence.
+type config struct {
+	Data           string
+	Listen         string
+	PublicURL      string
+	Name           string
+	Mode           string
+	Origins        []string
+	TrustedProxies []string
+	RateLimits     string
+	LogLevel       string
+	LogFormat      string
+	MaxConnections int
+	MaxUpdate      int
+	QueueBytes     int
+	AccessTTL      time.Duration
+	RefreshTTL     time.Duration
+	SnapshotTail   int64
+	TypeDepth      int
+	HeldPerBlock   int64
+	HeldPerUser    int64
+
+	proxies []netip.Prefix    // TrustedProxies, read
+	sources map[string]string // by flag name: where its value came from
+}
+
+func (c *config) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.Data, "data", "./heapsync-data", "folder of everything that is kept")
+	f.StringVar(&c.Listen, "listen", ":8787", "address to listen on; port 0 picks a free one")
+	f.StringVar(&c.PublicURL, "public-url", "", "where clients reach the server; by default where it listens")
+	f.StringVar(&c.Name, "name", "heapsync", "name of this server, shown to clients")
+	f.StringVar(&c.Mode, "mode", "", "who may sign up: open, approval or closed; by default what was set last, at first approval")
+	f.StringSliceVar(&c.Origins, "origins", nil, "web origins that may use the server besides its own, comma separated")
+	f.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "addresses or networks of reverse proxies whose X-Forwarded-For counts, comma separated")
+	f.StringVar(&c.RateLimits, "rate-limits", "on", "limits on how often who may log in: on or off")
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&c.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
+	f.IntVar(&c.MaxConnections, "max-connections", 50_000, "sockets open at once")
+	f.IntVar(&c.MaxUpdate, "max-update-bytes", 16<<20, "size of one update")
+	f.IntVar(&c.QueueBytes, "queue-bytes", 1<<20, "bytes that may wait for one slow reader before one catch-up replaces them")
+	f.DurationVar(&c.AccessTTL, "access-ttl", 15*time.Minute, "life of an access token")
+	f.DurationVar(&c.RefreshTTL, "refresh-ttl", 60*24*time.Hour, "life of a refresh token that is not used")
+	f.Int64Var(&c.SnapshotTail, "snapshot-tail", 512, "updates of a block after which they are folded into a snapshot")
+	f.IntVar(&c.TypeDepth, "max-type-depth", 500, "how deep shared types may nest in a document")
+	f.Int64Var(&c.HeldPerBlock, "held-bytes-per-block", 8<<20, "bytes of updates that wait for others, of one block")
+	f.Int64Var(&c.HeldPerUser, "held-bytes-per-user", 64<<20, "bytes of updates that wait for others, of one user")
+}
+
+// resolve fills in what is not given as a flag: from the environment, then the
+// configuration file. An unknown key of the file is an error.
+func (c *config) resolve(f *pflag.FlagSet, file string) error {
+	fromFile, err := readConfigFile(file)
+	if err != nil {
+		return err
+	}
+	c.sources = make(map[string]string)
+	var errs []error
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(config).flags(own)
+	own.VisitAll(func(flag *pflag.Flag) {
+		value, inFile := fromFile[flag.Name]
+		delete(fromFile, flag.Name)
+		env, inEnv := os.LookupEnv(envName(flag.Name))
+		switch {
+		case f.Changed(flag.Name):
+			c.sources[flag.Name] = "flag"
+		case inEnv:
+			c.sources[flag.Name] = envName(flag.Name)
+			errs = append(errs, set(f, flag.Name, env, envName(flag.Name)))
+		case inFile:
+			c.sources[flag.Name] = file
+			errs = append(errs, set(f, flag.Name, value, file))
+		default:
+			c.sources[flag.Name] = "default"
+		}
+	})
+	for key := range fromFile {
+		errs = append(errs, fmt.Errorf("%s: no such setting: %s", file, key))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return c.check()
+}
+
+func (c *config) check() error {
+	oneOf := func(name, value string, allowed ...string) error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		return fmt.Errorf("--%s must be one of %s, not %q", name, strings.Join(allowed, ", "), value)
+	}
+	var err error
+	c.proxies, err = parseNetworks(c.TrustedProxies)
+	return errors.Join(
+		err,
+		oneOf("rate-limits", c.RateLimits, "on", "off"),
+		oneOf("mode", c.Mode, "", "open", "approval", "closed"),
+		oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error"),
+		oneOf("log-format", c.LogFormat, "auto", "text", "json"),
+	)
+}
+
+// parseNetworks reads addresses and networks.
+func parseNetworks(texts []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range texts {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			var ip netip.Addr
+			if ip, err = netip.ParseAddr(text); err != nil {
+				return nil, fmt.Errorf("--trusted-proxies: %q is neither an address nor a network", text)
+			}
+			network = netip.PrefixFrom(ip, ip.BitLen())
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
+}
+
+func envName(flag string) string {
+	return "HEAPSYNC_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func set(f *pflag.FlagSet, name, value, source string) error {
+	if err := f.Set(name, value); err != nil {
+		return fmt.Errorf("%s: %s: %w", source, name, err)
+	}
+	return nil
+}
+
+// readConfigFile reads TOML: one line a setting, named as its flag. No file is
+// no settings, if file is "".
+func readConfigFile(file string) (map[string]string, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no configuration file %s", file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	var values map[string]any
+	if err := toml.Unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	settings := make(map[string]string, len(values))
+	for key, v := range values {
+		if list, ok := v.([]any); ok {
+			words := make([]string, len(list))
+			for i, w := range list {
+				words[i] = fmt.Sprint(w)
+			}
+			v = strings.Join(words, ",")
+		}
+		settings[strings.ReplaceAll(key, "_", "-")] = fmt.Sprint(v)
+	}
+	return settings, nil
+}
+
+// print writes the effective settings as a configuration file.
+func (c *config) print(w io.Writer, f *pflag.FlagSet) error {
+	var err error
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(config).flags(own)
+	own.VisitAll(func(flag *pflag.Flag) {
+		value := f.Lookup(flag.Name).Value
+		text := fmt.Sprintf("%q", value)
+		switch value.Type() {
+		case "int", "int64":
+			text = value.String()
+		case "stringSlice":
+			text = "[]"
+			if list := value.(pflag.SliceValue).GetSlice(); len(list) > 0 {
+				text = fmt.Sprintf(`["%s"]`, strings.Join(list, `", "`))
+			}
+		}
+		_, e := fmt.Fprintf(w, "# %s (%s)\n%s = %s\n", flag.Usage, c.sources[flag.Name], flag.Name, text)
+		err = errors.Join(err, e)
+	})
+	return err
+}
+
+// withConfig gives cmd all settings as flags, and a --config file.
+func withConfig(cmd *cobra.Command, run func(cmd *cobra.Command, cfg *config) error) *cobra.Command {
+	var cfg config
+	var file string
+	cfg.flags(cmd.Flags())
+	cmd.Flags().StringVar(&file, "config", "", "configuration file (TOML); also HEAPSYNC_CONFIG")
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if file == "" {
+			file = os.Getenv("HEAPSYNC_CONFIG")
+		}
+		if err := cfg.resolve(cmd.Flags(), file); err != nil {
+			return err
+		}
+		return run(cmd, &cfg)
+	}
+	return cmd
+}
+
+func configCommand() *cobra.Command {
+	return withConfig(&cobra.Command{
+		Use:   "config",
+		Short: "Print the effective settings, and where each comes from",
+		Long:  "Print the effective settings as a configuration file, each with where its value comes from.",
+	}, func(cmd *cobra.Command, cfg *config) error {
+		return cfg.print(cmd.OutOrStdout(), cmd.Flags())
+	})
+}
