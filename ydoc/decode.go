@@ -2,6 +2,7 @@ package ydoc
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"slices"
 
@@ -65,6 +66,9 @@ func DecodeUpdate(b []byte, f Format, lim Limits) (*Update, error) {
 		return nil, err
 	}
 	u.order()
+	if id, found := u.MapRun(); found {
+		return nil, malformed(len(b), fmt.Sprintf("several elements for one key at clock %d of client %d", id.Clock, id.Client))
+	}
 	return u, nil
 }
 

@@ -131,6 +131,7 @@ func (d *decoder) parentV1(n *node, client ClientID, clock uint64) error {
 		return d.malformed("kind of parent")
 	}
 	if n.info&hasSub != 0 {
+		d.subs = true
 		if p.sub, err = d.stringV1(); err != nil {
 			return err
 		}

@@ -198,6 +198,7 @@ func (d *decoderV2) parent(n *node, client ClientID, clock uint64) error {
 		return d.malformed("kind of parent")
 	}
 	if n.info&hasSub != 0 {
+		d.subs = true
 		if p.sub, err = d.string(); err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func (m *Merger) Reset() {
 	}
 	u.nodes, u.parents, u.blocks, u.groups = u.nodes[:0], u.parents[:0], u.blocks[:0], u.groups[:0]
 	u.deletes = DeleteSet{ranges: u.deletes.ranges[:0]}
-	u.types, u.mixed = false, false
+	u.types, u.subs, u.mixed = false, false, false
 	m.dirty = false
 }
 

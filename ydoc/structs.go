@@ -133,6 +133,7 @@ type set struct {
 	blocks  []block
 	deletes DeleteSet
 	types   bool // some node has Type content
+	subs    bool // some node names the key it is the value of
 	mixed   bool // blocks are not one a client, clients descending, clocks ascending
 }
 
