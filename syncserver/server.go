@@ -9,6 +9,7 @@ import (
 	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/syncserver/live"
+	"github.com/heapsync/heapsync/web"
 )
 
 // Config is what a server is made of. Auth, Blocks and Live are required.
@@ -16,7 +17,7 @@ type Config struct {
 	Auth   *auth.Service
 	Blocks *blocks.Instance
 	Live   *live.Server
-	Health func(context.Context) Health // of the database
+	Health func(context.Context) error // nil while the database works
 
 	Name      string // of this server, shown to clients
 	Version   string
@@ -27,17 +28,12 @@ type Config struct {
 	Now       func() time.Time
 }
 
-// Health is how the database does.
-type Health struct {
-	Status  string // ok | degraded | down
-	Latency time.Duration
-}
-
 // Server answers every route. It is safe for concurrent use.
 type Server struct {
 	Config
 	handler http.Handler
 	limiter *limiter
+	web     http.Handler
 	started time.Time
 }
 
@@ -49,7 +45,7 @@ func New(cfg Config) *Server {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{Config: cfg, started: cfg.Now(), limiter: newLimiter(cfg.Limits, cfg.Now)}
+	s := &Server{Config: cfg, started: cfg.Now(), limiter: newLimiter(cfg.Limits, cfg.Now), web: web.Handler()}
 	s.handler = s.middleware(s.mux())
 	return s
 }

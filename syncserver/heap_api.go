@@ -1,0 +1,71 @@
+package syncserver
+
+import (
+	"net/http"
+
+	"github.com/heapsync/heapsync/blocks"
+)
+
+type heapJSON struct {
+	ID           blocks.HeapID `json:"id"`
+	Name         string        `json:"name"`
+	Role         string        `json:"role"`
+	Owner        blocks.UserID `json:"owner"`
+	CreatedAt    int64         `json:"created_at"`
+	UpdatedAt    int64         `json:"updated_at"`
+	Blocks       int64         `json:"blocks"`
+	StorageBytes int64         `json:"storage_bytes"`
+	Encrypted    bool          `json:"encrypted"`
+}
+
+func toHeapJSON(h blocks.HeapSummary) heapJSON {
+	return heapJSON{
+		ID: h.ID, Name: h.Name, Role: h.Role.String(), Owner: h.Owner, CreatedAt: h.CreatedAt,
+		UpdatedAt: h.UpdatedAt, Blocks: h.Blocks, StorageBytes: h.Bytes, Encrypted: h.Encrypted,
+	}
+}
+
+func (s *Server) heaps(w http.ResponseWriter, r *http.Request) error {
+	return s.listHeaps(w, r, "heaps")
+}
+
+func (s *Server) workspaces(w http.ResponseWriter, r *http.Request) error {
+	return s.listHeaps(w, r, "workspaces")
+}
+
+func (s *Server) listHeaps(w http.ResponseWriter, r *http.Request, key string) error {
+	heaps, err := s.Blocks.Heaps(r.Context(), userOf(r))
+	if err != nil {
+		return err
+	}
+	list := make([]heapJSON, len(heaps))
+	for i, h := range heaps {
+		list[i] = toHeapJSON(h)
+	}
+	return writeJSON(w, map[string]any{key: list})
+}
+
+func (s *Server) addHeap(w http.ResponseWriter, r *http.Request) error {
+	var req struct {
+		ID        string `json:"id"`
+		Name      string `json:"name"`
+		Encrypted bool   `json:"encrypted"`
+	}
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	if req.ID != "" {
+		if _, err := blocks.ParseHeapID(req.ID); err != nil {
+			return badField("id", "must be 1 to 64 characters of A-Z a-z 0-9 _ -")
+		}
+	}
+	h, created, err := s.Blocks.AddHeap(r.Context(), userOf(r), blocks.HeapID(req.ID), req.Name, req.Encrypted)
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	return writeJSONStatus(w, status, toHeapJSON(h))
+}

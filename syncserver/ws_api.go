@@ -1,0 +1,37 @@
+package syncserver
+
+import (
+	"net/http"
+
+	"github.com/heapsync/heapsync/blocks"
+	"github.com/heapsync/heapsync/syncserver/live"
+)
+
+// websocket upgrades to one of the two Yjs protocols. A token may come in the
+// header or the query; it never gets into a log.
+func (s *Server) websocket(w http.ResponseWriter, r *http.Request) error {
+	token, given := bearer(r)
+	if !given {
+		token = r.URL.Query().Get("token")
+	}
+	ip := s.clientIP(r).String()
+	if r.PathValue("heap") == "" {
+		return busy(s.Live.ServeMany(w, r, token, ip))
+	}
+	heap, err := blocks.ParseHeapID(r.PathValue("heap"))
+	if err != nil {
+		return err
+	}
+	block, err := blocks.ParseBlockID(r.PathValue("block"))
+	if err != nil {
+		return err
+	}
+	return busy(s.Live.ServeOne(w, r, blocks.BlockKey{Heap: heap, Block: block}, token, ip))
+}
+
+func busy(err error) error {
+	if err == live.ErrBusy { //nolint:errorlint // it is returned as it is
+		return &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: err.Error(), retryAfter: 5}
+	}
+	return err
+}
