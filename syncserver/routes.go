@@ -28,6 +28,8 @@ type route struct {
 
 const (
 	smallBody = 1 << 20
+	// authBody is ample for a challenge and a signature.
+	authBody = 64 << 10
 	// pushBody is the 32 MiB that a push may have.
 	pushBody = 32 << 20
 )
@@ -42,10 +44,10 @@ func (s *Server) routes() []route {
 		{"GET /sync/health", public, s.syncHealth, 0},
 
 		// Auth and session
-		{"POST /api/auth/create_session", public, s.createSession, 0},
-		{"POST /api/auth/verify_session", public, s.verifySession, 0},
-		{"POST /api/auth/verify_key", public, s.verifyKey, 0},
-		{"POST /api/auth/refresh_token", public, s.refreshToken, 0},
+		{"POST /api/auth/create_session", public, s.createSession, authBody},
+		{"POST /api/auth/verify_session", public, s.verifySession, authBody},
+		{"POST /api/auth/verify_key", public, s.verifyKey, authBody},
+		{"POST /api/auth/refresh_token", public, s.refreshToken, authBody},
 		{"POST /api/auth/logout", member, s.logout, 0},
 		{"GET /api/auth/sessions", member, s.sessions, 0},
 		{"DELETE /api/auth/sessions/{id}", member, s.revokeSession, 0},

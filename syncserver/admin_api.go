@@ -1,0 +1,161 @@
+package syncserver
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/heapsync/heapsync/auth"
+)
+
+type accountJSON struct {
+	ID         auth.AccountID `json:"id"`
+	PublicKey  string         `json:"public_key"`
+	Email      string         `json:"email"`
+	Name       string         `json:"name"`
+	Status     auth.Status    `json:"status"`
+	IsAdmin    bool           `json:"is_admin"`
+	CreatedAt  int64          `json:"created_at"`
+	LastSeenAt *int64         `json:"last_seen_at"`
+	Usage      usageJSON      `json:"usage"`
+}
+
+func (s *Server) toAccountJSON(r *http.Request, a auth.Account) (accountJSON, error) {
+	usage, err := s.usageOf(r.Context(), a.ID)
+	return accountJSON{
+		ID: a.ID, PublicKey: a.PublicKey.String(), Email: a.Email, Name: a.Name, Status: a.Status,
+		IsAdmin: a.Admin, CreatedAt: a.CreatedAt.UnixMilli(), LastSeenAt: millisOrNull(a.LastSeenAt), Usage: usage,
+	}, err
+}
+
+func (s *Server) adminUsers(w http.ResponseWriter, r *http.Request) error {
+	limit, err := limitOf(r.URL.Query().Get("limit"))
+	if err != nil {
+		return err
+	}
+	all, err := s.Auth.Accounts(r.Context(), auth.AccountID(r.URL.Query().Get("cursor")), limit+1)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Users      []accountJSON   `json:"users"`
+		NextCursor *auth.AccountID `json:"next_cursor"`
+	}{Users: []accountJSON{}}
+	if len(all) > limit {
+		all = all[:limit]
+		answer.NextCursor = &all[limit-1].ID
+	}
+	for _, a := range all {
+		u, err := s.toAccountJSON(r, a)
+		if err != nil {
+			return err
+		}
+		answer.Users = append(answer.Users, u)
+	}
+	return writeJSON(w, answer)
+}
+
+func (s *Server) adminChangeUser(w http.ResponseWriter, r *http.Request) error {
+	by, id := s.actorOf(r), auth.AccountID(r.PathValue("id"))
+	var a auth.Account
+	var err error
+	switch r.PathValue("action") {
+	case "approve":
+		a, err = s.Auth.Approve(r.Context(), by, id)
+	case "block":
+		a, err = s.Auth.Block(r.Context(), by, id)
+	case "promote":
+		a, err = s.Auth.Promote(r.Context(), by, id)
+	case "demote":
+		a, err = s.Auth.Demote(r.Context(), by, id)
+	default:
+		return s.noRoute(w, r)
+	}
+	if err != nil {
+		return err
+	}
+	u, err := s.toAccountJSON(r, a)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, struct {
+		Success bool        `json:"success"`
+		User    accountJSON `json:"user"`
+	}{true, u})
+}
+
+func (s *Server) adminDeleteUser(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Auth.Delete(r.Context(), s.actorOf(r), auth.AccountID(r.PathValue("id"))); err != nil {
+		return err
+	}
+	return done(w)
+}
+
+func (s *Server) adminStats(w http.ResponseWriter, r *http.Request) error {
+	counts, err := s.Auth.CountAccounts(r.Context())
+	if err != nil {
+		return err
+	}
+	live, log := s.Live.Stats(), s.Blocks.Stats()
+	return writeJSON(w, map[string]any{
+		"version": s.Version,
+		"uptime":  int64(s.Now().Sub(s.started).Seconds()),
+		"users": map[string]int64{
+			"total":   counts.Pending + counts.Active + counts.Blocked,
+			"pending": counts.Pending, "active": counts.Active, "blocked": counts.Blocked, "admins": counts.Admins,
+		},
+		"sessions":       counts.Sessions,
+		"connections":    live.Connections,
+		"rooms":          live.Rooms,
+		"subscriptions":  live.Subscriptions,
+		"slow_consumers": live.SlowConsumers,
+		"commit_queue":   log.Queued,
+		"commit_p99_ms":  float64(log.CommitP99.Microseconds()) / 1000,
+		"last_commit_at": log.LastCommitAt,
+	})
+}
+
+type eventJSON struct {
+	ID        int64          `json:"id"`
+	At        int64          `json:"at"`
+	Kind      auth.EventKind `json:"kind"`
+	Actor     auth.AccountID `json:"actor"`
+	UserID    auth.AccountID `json:"user_id"`
+	PublicKey string         `json:"public_key"`
+	SessionID auth.SessionID `json:"session_id"`
+	IP        string         `json:"ip"`
+	Detail    string         `json:"detail"`
+}
+
+func (s *Server) adminAudit(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	limit, err := limitOf(query.Get("limit"))
+	if err != nil {
+		return err
+	}
+	before := int64(0)
+	if text := query.Get("cursor"); text != "" {
+		if before, err = strconv.ParseInt(text, 10, 64); err != nil || before < 1 {
+			return badField("cursor", "must be a next_cursor of this route")
+		}
+	}
+	all, err := s.Auth.Events(r.Context(), before, limit+1)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Events     []eventJSON `json:"events"`
+		NextCursor *string     `json:"next_cursor"`
+	}{Events: []eventJSON{}}
+	if len(all) > limit {
+		all = all[:limit]
+		next := strconv.FormatInt(all[limit-1].ID, 10)
+		answer.NextCursor = &next
+	}
+	for _, ev := range all {
+		answer.Events = append(answer.Events, eventJSON{
+			ID: ev.ID, At: ev.At.UnixMilli(), Kind: ev.Kind, Actor: ev.Actor, UserID: ev.Account,
+			PublicKey: ev.Key, SessionID: ev.Session, IP: addressText(ev.IP), Detail: ev.Detail,
+		})
+	}
+	return writeJSON(w, answer)
+}
