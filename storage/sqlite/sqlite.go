@@ -35,8 +35,10 @@ type Config struct {
 	// another process committed to the database, never twice at a time.
 	OnForeignCommit func()
 
-	synchronous string        // "" means FULL; the power-loss test proves its teeth with less
+	// For tests. The power-loss test proves its teeth with less than FULL.
+	synchronous string        // "" means FULL
 	poll        time.Duration // 0 means foreignPoll
+	checkpoint  int64         // 0 means checkpointPages
 }
 
 // Store implements [blocks.Store].
@@ -73,6 +75,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	}
 	if cfg.poll == 0 {
 		cfg.poll = foreignPoll
+	}
+	if cfg.checkpoint == 0 {
+		cfg.checkpoint = checkpointPages
 	}
 	s := &Store{now: cfg.Now, names: map[int64]actor{}}
 	if !cfg.Shared {
@@ -211,6 +216,7 @@ func openWriter(ctx context.Context, cfg Config) (_ *writer, err error) {
 		stop:      make(chan struct{}),
 		stopped:   make(chan struct{}),
 		pollEvery: cfg.poll,
+		walPages:  cfg.checkpoint,
 		foreign:   make(chan struct{}, 1),
 		hot:       map[string]*stmt{},
 		actors:    map[actor]int64{},

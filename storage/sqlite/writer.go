@@ -24,9 +24,8 @@ const (
 	// maxActors bounds the actors kept in memory: some 10 MB.
 	maxActors = 100_000
 	// checkpointPages (of 4 KiB) is the length of the WAL from which a commit is
-	// followed by a checkpoint; from walPages on it waits for readers to let go.
+	// followed by a checkpoint. At four times that it waits for readers to let go.
 	checkpointPages = 4_000
-	walPages        = 16_000
 	// foreignPoll is how often an idle writer looks for commits of other processes.
 	foreignPoll = 250 * time.Millisecond
 )
@@ -69,6 +68,7 @@ type writer struct {
 	stop      chan struct{} // closed by close
 	stopped   chan struct{} // closed when run has ended
 	pollEvery time.Duration
+	walPages  int64         // from which the WAL is checkpointed
 	foreign   chan struct{} // has room for one: another process committed
 
 	trouble     atomic.Pointer[error] // ErrFull or ErrFailed; nil while well
@@ -250,7 +250,7 @@ gather:
 	}
 	clear(w.group)
 	if err == nil {
-		w.checkpoint(checkpointPages)
+		w.checkpoint(w.walPages)
 	}
 }
 
@@ -488,7 +488,7 @@ func (w *writer) checkpoint(pages int64) {
 		return
 	}
 	mode := "PRAGMA wal_checkpoint(PASSIVE)"
-	if length >= walPages {
+	if length >= 4*w.walPages {
 		mode = "PRAGMA wal_checkpoint(RESTART)"
 	}
 	if _, err := w.hotRow(mode, 3); err != nil {
