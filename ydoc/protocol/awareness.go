@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -22,15 +21,29 @@ type AwarenessEntry struct {
 	State  []byte
 }
 
-// ReadAwareness reads an awareness update in full before it yields anything. The
-// entries' states are views into b.
+const (
+	// maxAwarenessEntries bounds the clients in one awareness update.
+	maxAwarenessEntries = 100_000
+	// maxAwarenessDepth bounds the nesting of a state: clients write it as JSON again,
+	// with recursion.
+	maxAwarenessDepth = 100
+	// minAwarenessEntry is the bytes of the smallest: two integers, a length, a digit.
+	minAwarenessEntry = 4
+)
+
+// ReadAwareness reads an awareness update and checks all of it: at most 100,000
+// entries, states that JSON.parse reads and that are nested at most 100 deep. Bytes
+// after the entries are ignored, as clients do. The entries' states are views into b.
 func ReadAwareness(b []byte) ([]AwarenessEntry, error) {
 	r := lib0.NewReader(b)
 	n, err := r.Count()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrAwareness, err)
 	}
-	var entries []AwarenessEntry
+	if n > maxAwarenessEntries {
+		return nil, fmt.Errorf("%w: %d entries", ErrAwareness, n)
+	}
+	entries := make([]AwarenessEntry, 0, min(n, r.Len()/minAwarenessEntry))
 	for range n {
 		var e AwarenessEntry
 		if e.Client, err = r.VarUint(); err == nil {
@@ -42,8 +55,8 @@ func ReadAwareness(b []byte) ([]AwarenessEntry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %v", ErrAwareness, err)
 		}
-		if !json.Valid(e.State) {
-			return nil, fmt.Errorf("%w: the state of client %d is not JSON", ErrAwareness, e.Client)
+		if err := lib0.ValidJSON(e.State, maxAwarenessDepth); err != nil {
+			return nil, fmt.Errorf("%w: state of client %d: %w", ErrAwareness, e.Client, err)
 		}
 		if bytes.Equal(bytes.TrimSpace(e.State), []byte("null")) {
 			e.State = nil

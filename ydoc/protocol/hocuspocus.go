@@ -111,3 +111,33 @@ func AppendHSyncStatus(dst []byte, address string, applied bool) []byte {
 	}
 	return append(dst, 0)
 }
+
+// AppendHToken appends a client's frame that asks to be let in. Without a version it
+// is that of a client of Hocuspocus 2 or 3.
+func AppendHToken(dst []byte, address, token, version string) []byte {
+	dst = lib0.AppendVarString(append(appendH(dst, address, HAuth), HAuthToken), token)
+	if version == "" {
+		return dst
+	}
+	return lib0.AppendVarString(dst, version)
+}
+
+// AppendHTokenRequest appends a frame that asks a client for its token again.
+func AppendHTokenRequest(dst []byte, address string) []byte {
+	return append(appendH(dst, address, HAuth), HAuthToken)
+}
+
+// AppendHQueryAwareness appends a frame that asks for all awareness states.
+func AppendHQueryAwareness(dst []byte, address string) []byte {
+	return appendH(dst, address, HQueryAwareness)
+}
+
+// AppendHStateless appends a frame with a text that is the application's own.
+func AppendHStateless(dst []byte, address, text string) []byte {
+	return lib0.AppendVarString(appendH(dst, address, HStateless), text)
+}
+
+// AppendHDetach appends a client's frame that closes a document.
+func AppendHDetach(dst []byte, address string) []byte {
+	return appendH(dst, address, HClose)
+}

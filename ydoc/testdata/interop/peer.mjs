@@ -161,8 +161,8 @@ const peers = {
     for (const [i, input] of inputs.entries()) {
       const start = Date.now()
       try {
-        const u = bytes(input)
-        for (const on of [null, base]) {
+        const u = bytes(input.fresh)
+        for (const [on, u] of [[null, bytes(input.fresh)], [base, bytes(input.onBase)]]) {
           const doc = new Y.Doc()
           if (on) Y.applyUpdate(declare(doc), bytes(on))
           apply(doc, u)
