@@ -87,6 +87,18 @@ func TestRoleIsReadWithEachRequest(t *testing.T) {
 	}
 }
 
+func TestBlockedAdminIsAnAdminNoLonger(t *testing.T) {
+	w := newWorld(t)
+	a := w.admin(t, 1)
+	_, err := w.Block(t.Context(), auth.Actor{}, a.ID)
+	want(t, "the last", err, auth.ErrLastAdmin)
+	w.admin(t, 2)
+	w.must(t)(w.Block(t.Context(), auth.Actor{}, a.ID))
+	if a = w.must(t)(w.Approve(t.Context(), auth.Actor{}, a.ID)); a.Admin {
+		t.Error("approved as an admin")
+	}
+}
+
 func TestDeletedAccountStartsAnew(t *testing.T) {
 	w := newWorld(t)
 	d, out := w.active(t, 1)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/edwards25519"
 	"github.com/mr-tron/base58"
@@ -131,6 +132,22 @@ func TestKeyTextsThatAreNotKeysAreRefused(t *testing.T) {
 	} {
 		_, err := auth.ParsePublicKey(text)
 		want(t, name, err, auth.ErrInvalidKey)
+	}
+}
+
+// Decoding base58 is quadratic: this takes half a minute if length is not looked
+// at first.
+func TestLongTextsAreRefusedAtOnce(t *testing.T) {
+	long := strings.Repeat("z", 200<<10)
+	start := time.Now()
+	for range 50 {
+		_, err := auth.ParsePublicKey(long)
+		want(t, "key", err, auth.ErrInvalidKey)
+		_, err = auth.ParseSignature(long)
+		want(t, "signature", err, auth.ErrInvalidSignature)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 

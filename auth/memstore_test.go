@@ -23,7 +23,8 @@ type memStore struct {
 	settings   map[string]string
 	events     []auth.Event
 	reads      int   // of sessions and accounts
-	fail       error // if set, what every call returns
+	fail       error  // if set, what every call returns
+	afterRead  func() // if set, is called once, after a session was read
 }
 
 func newMemStore(testing.TB) auth.Store {
@@ -268,13 +269,18 @@ func (m *memStore) AddSession(_ context.Context, s auth.Session, ev auth.Event) 
 
 func (m *memStore) Session(_ context.Context, id auth.SessionID) (auth.Session, auth.Account, error) {
 	unlock, err := m.lock()
-	defer unlock()
 	m.reads++
 	s, ok := m.sessions[id]
 	if err == nil && !ok {
 		err = auth.ErrNotFound
 	}
-	return s, m.accounts[s.Account], err
+	a, after := m.accounts[s.Account], m.afterRead
+	m.afterRead = nil
+	unlock()
+	if after != nil {
+		after()
+	}
+	return s, a, err
 }
 
 func (m *memStore) Sessions(_ context.Context, account auth.AccountID) ([]auth.Session, error) {

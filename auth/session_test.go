@@ -2,7 +2,6 @@ package auth_test
 
 import (
 	"encoding/base64"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -405,23 +404,23 @@ func TestSweepTellsOfTheSessionsItEnds(t *testing.T) {
 
 // A read that began before a change must not bring the old answer back.
 func TestCacheNeverKeepsWhatWasRevoked(t *testing.T) {
-	w := newWorld(t)
-	d, _ := w.active(t, 1)
-	for range 200 {
-		out := w.login(t, d)
-		who := auth.Identity{Account: out.Account, Session: out.Tokens.Session}
-		var wg sync.WaitGroup
-		for range 4 {
-			wg.Go(func() {
-				_, err := w.Authenticate(t.Context(), out.Tokens.Access)
-				if err != nil && !errors.Is(err, auth.ErrUnauthorized) {
-					t.Error(err)
-				}
-			})
-		}
-		want(t, "logout", w.Logout(t.Context(), who, home), nil)
-		w.refused(t, "at once", out.Tokens.Access)
-		wg.Wait()
-		w.refused(t, "later", out.Tokens.Access)
+	for name, end := range map[string]func(w *world, out auth.LoginResult) error{
+		"logout": func(w *world, out auth.LoginResult) error {
+			return w.Logout(t.Context(), auth.Identity{Account: out.Account, Session: out.Tokens.Session}, home)
+		},
+		"block": func(w *world, out auth.LoginResult) error {
+			_, err := w.Block(t.Context(), auth.Actor{}, out.Account.ID)
+			return err
+		},
+		"forget": func(w *world, out auth.LoginResult) error {
+			defer w.Forget()
+			return w.another(t).Delete(t.Context(), auth.Actor{}, out.Account.ID)
+		},
+	} {
+		w := newWorld(t)
+		_, out := w.active(t, 1)
+		w.store.afterRead = func() { want(t, name, end(w, out), nil) }
+		w.good(t, name+", while it was read", out.Tokens.Access)
+		w.refused(t, name+", after that", out.Tokens.Access)
 	}
 }
