@@ -28,11 +28,13 @@ type Config struct {
 	ChallengeTTL time.Duration // 2 minutes
 	Grace        time.Duration // for a lost reply to Refresh: 60 s; negative: none
 
-	Challenges  *ChallengeLimits // 5 for a key, 20 from an address, 10,000 in all
-	MaxPending  int              // accounts waiting for approval: 10,000
-	MaxSessions int              // of one account; those seen last stay: 200
-	AuditTTL    time.Duration    // how long events are kept: 400 days
-	CacheSize   int              // sessions kept in memory: 65,536
+	ChallengeStore ChallengeStore   // a MemoryChallenges
+	Challenges     *ChallengeLimits // 5 for a key, 20 from an address, 10,000 in all
+
+	MaxPending  int           // accounts waiting for approval: 10,000
+	MaxSessions int           // of one account; those seen last stay: 200
+	AuditTTL    time.Duration // how long events are kept: 400 days
+	CacheSize   int           // sessions kept in memory: 65,536
 
 	// Claimed, if not nil, is called when the claim code has been used.
 	Claimed func()
@@ -41,6 +43,7 @@ type Config struct {
 // Service is the package's front door; New makes one.
 type Service struct {
 	store     Store
+	open      ChallengeStore
 	keys      ServerKeys
 	publicKey string // of keys.Identity, base58
 	publicURL string
@@ -77,6 +80,7 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{
 		store:           cfg.Store,
+		open:            cfg.ChallengeStore,
 		keys:            cfg.Keys,
 		publicKey:       base58.Encode(cfg.Keys.Identity.Public().(ed25519.PublicKey)),
 		publicURL:       cfg.PublicURL,
@@ -95,6 +99,9 @@ func New(cfg Config) (*Service, error) {
 	}
 	if s.clock == nil {
 		s.clock = time.Now
+	}
+	if s.open == nil {
+		s.open = &MemoryChallenges{}
 	}
 	if cfg.Challenges != nil {
 		s.challengeLimits = *cfg.Challenges

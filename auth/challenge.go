@@ -69,7 +69,7 @@ func (s *Service) CreateChallenge(ctx context.Context, publicKey, email string, 
 	issued := s.now()
 	expires := issued.Add(s.challengeTTL)
 	text := s.challengeText(publicKey, base58.Encode(nonce[:]), issued, expires)
-	err = s.store.AddChallenge(ctx, Challenge{
+	err = s.open.AddChallenge(ctx, Challenge{
 		Hash:    hashText(text),
 		Key:     key,
 		From:    AddressGroup(from),

@@ -37,6 +37,10 @@
 // token secret. A client that lost the reply sends the old token again, which is
 // all that is needed to make the same pair again.
 //
+// Open challenges are kept in memory unless Config says where else. Nobody loses
+// anything when they are lost, and what anonymous callers make the server do
+// should not reach its disk.
+//
 // The checks that a public key is a good one cost as much as a signature. Keys
 // that passed are remembered, so that login pays for them once.
 package auth

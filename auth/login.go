@@ -82,7 +82,7 @@ func (s *Service) spend(ctx context.Context, key PublicKey, req LoginRequest) (C
 	err := ErrNotFound
 	var c Challenge
 	if len(req.Message) <= maxChallengeText {
-		c, err = s.store.SpendChallenge(ctx, hashText(req.Message), key, s.now())
+		c, err = s.open.SpendChallenge(ctx, hashText(req.Message), key, s.now())
 	}
 	if errors.Is(err, ErrNotFound) {
 		return c, s.loginFailed(ctx, req, "", "challenge", ErrChallengeExpired)

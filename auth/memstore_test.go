@@ -15,16 +15,15 @@ import (
 // memStore is an auth.Store in memory. It passes the same conformance suite as
 // the real ones (TestMemStoreKeepsThePromises), so what holds on it holds there.
 type memStore struct {
-	mu         sync.Mutex // guards the fields below
-	challenges []auth.Challenge
-	accounts   map[auth.AccountID]auth.Account
-	sessions   map[auth.SessionID]auth.Session
-	claim      *auth.Hash
-	settings   map[string]string
-	events     []auth.Event
-	reads      int   // of sessions and accounts
-	fail       error  // if set, what every call returns
-	afterRead  func() // if set, is called once, after a session was read
+	mu        sync.Mutex // guards the fields below
+	accounts  map[auth.AccountID]auth.Account
+	sessions  map[auth.SessionID]auth.Session
+	claim     *auth.Hash
+	settings  map[string]string
+	events    []auth.Event
+	reads     int    // of sessions and accounts
+	fail      error  // if set, what every call returns
+	afterRead func() // if set, is called once, after a session was read
 }
 
 func newMemStore(testing.TB) auth.Store {
@@ -60,57 +59,6 @@ func (m *memStore) record(evs ...auth.Event) {
 		}
 		m.events = append(m.events, ev)
 	}
-}
-
-func (m *memStore) AddChallenge(_ context.Context, c auth.Challenge, l auth.ChallengeLimits) error {
-	unlock, err := m.lock()
-	defer unlock()
-	if err != nil {
-		return err
-	}
-	m.challenges = slices.DeleteFunc(m.challenges, func(o auth.Challenge) bool { return !c.Issued.Before(o.Expires) })
-	m.challenges = append(m.challenges, c)
-	for _, limit := range []struct {
-		n    int
-		same func(o auth.Challenge) bool
-	}{
-		{l.PerKey, func(o auth.Challenge) bool { return o.Key == c.Key }},
-		{l.PerIP, func(o auth.Challenge) bool { return o.From == c.From }},
-		{l.Total, func(auth.Challenge) bool { return true }},
-	} {
-		for limit.n > 0 && count(m.challenges, limit.same) > limit.n {
-			i := slices.IndexFunc(m.challenges, limit.same)
-			m.challenges = slices.Delete(m.challenges, i, i+1)
-		}
-	}
-	return nil
-}
-
-func count[T any](all []T, which func(T) bool) (n int) {
-	for _, v := range all {
-		if which(v) {
-			n++
-		}
-	}
-	return n
-}
-
-func (m *memStore) SpendChallenge(_ context.Context, h auth.Hash, k auth.PublicKey, now time.Time) (auth.Challenge, error) {
-	unlock, err := m.lock()
-	defer unlock()
-	if err != nil {
-		return auth.Challenge{}, err
-	}
-	i := slices.IndexFunc(m.challenges, func(c auth.Challenge) bool { return c.Hash == h && c.Key == k })
-	if i < 0 {
-		return auth.Challenge{}, auth.ErrNotFound
-	}
-	c := m.challenges[i]
-	m.challenges = slices.Delete(m.challenges, i, i+1)
-	if !now.Before(c.Expires) {
-		return auth.Challenge{}, auth.ErrNotFound
-	}
-	return c, nil
 }
 
 func (m *memStore) Account(_ context.Context, id auth.AccountID) (auth.Account, error) {
@@ -406,7 +354,6 @@ func (m *memStore) Sweep(_ context.Context, now, auditFrom time.Time, maxSession
 	if err != nil {
 		return nil, err
 	}
-	m.challenges = slices.DeleteFunc(m.challenges, func(c auth.Challenge) bool { return !now.Before(c.Expires) })
 	m.events = slices.DeleteFunc(m.events, func(ev auth.Event) bool { return ev.At.Before(auditFrom) })
 	var gone []auth.SessionID
 	for id := range m.accounts {

@@ -17,26 +17,12 @@ var ErrNotFound = errors.New("not found")
 // the store, and an error from it undoes everything and is returned as it is.
 // Times come back as they went in, to the millisecond.
 type Store interface {
-	ChallengeStore
 	AccountStore
 	SessionStore
 	ClaimStore
 	SettingStore
 	AuditLog
 	Sweeper
-}
-
-// ChallengeStore keeps the challenges that are open.
-type ChallengeStore interface {
-	// AddChallenge stores c and then keeps to the limits: of the challenges of the
-	// same key, of the same From, and of all, those open at c.Issued and issued
-	// first give way until no more than the limit are open. A limit of 0 is none.
-	AddChallenge(ctx context.Context, c Challenge, limits ChallengeLimits) error
-
-	// SpendChallenge removes the challenge with this hash and key and returns it.
-	// Of many calls one succeeds; ErrNotFound for the others, and for a challenge
-	// that had expired at now. A call with another key does not touch it.
-	SpendChallenge(ctx context.Context, hash Hash, key PublicKey, now time.Time) (Challenge, error)
 }
 
 // AccountStore keeps accounts, one for each public key.
@@ -118,8 +104,23 @@ type AuditLog interface {
 
 // Sweeper removes what has had its time.
 type Sweeper interface {
-	// Sweep removes challenges and sessions that expired at or before now, events
-	// from before auditFrom, and all but the maxSessions sessions of an account that
+	// Sweep removes sessions that expired at or before now, events from before
+	// auditFrom, and all but the maxSessions sessions of an account that
 	// were seen last (0: no limit). It returns the sessions it removed.
 	Sweep(ctx context.Context, now, auditFrom time.Time, maxSessions int) ([]SessionID, error)
+}
+
+// ChallengeStore keeps the challenges that are open, for two minutes. It is safe
+// for concurrent use. MemoryChallenges is one; servers that share their accounts
+// need one that they share.
+type ChallengeStore interface {
+	// AddChallenge stores c and then keeps to the limits: of the challenges of the
+	// same key, of the same From, and of all, those open at c.Issued and issued
+	// first give way until no more than the limit are open. A limit of 0 is none.
+	AddChallenge(ctx context.Context, c Challenge, limits ChallengeLimits) error
+
+	// SpendChallenge removes the challenge with this hash and key and returns it.
+	// Of many calls one succeeds; ErrNotFound for the others, and for a challenge
+	// that had expired at now. A call with another key does not touch it.
+	SpendChallenge(ctx context.Context, hash Hash, key PublicKey, now time.Time) (Challenge, error)
 }

@@ -3,92 +3,9 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"time"
 
 	"github.com/heapsync/heapsync/auth"
 )
-
-// AddChallenge implements [auth.ChallengeStore].
-func (s *Store) AddChallenge(ctx context.Context, c auth.Challenge, limits auth.ChallengeLimits) error {
-	origin, now := "", millis(c.Issued)
-	if c.From.IsValid() {
-		origin = c.From.String()
-	}
-	return s.write(ctx, func(t *tx) error {
-		// They expire in about the order in which they were issued, so those that nobody
-		// used are cleared away from the front, faster than new ones come.
-		err := t.run(`DELETE FROM challenges WHERE n IN
-			(SELECT n FROM challenges ORDER BY n LIMIT 8) AND expires_at <= ?`, now)
-		if err != nil {
-			return err
-		}
-		err = t.run(`INSERT INTO challenges (hash, public_key, origin, email, issued_at, expires_at)
-			VALUES (?, ?, ?, ?, ?, ?)`, c.Hash[:], c.Key[:], origin, c.Email, now, millis(c.Expires))
-		if err != nil {
-			return err
-		}
-		if limits.PerKey > 0 {
-			err = t.run(`DELETE FROM challenges WHERE public_key = ?1 AND n <=
-				(SELECT n FROM challenges WHERE public_key = ?1 AND expires_at > ?2 ORDER BY n DESC LIMIT 1 OFFSET ?3)`,
-				c.Key[:], now, int64(limits.PerKey))
-			if err != nil {
-				return err
-			}
-		}
-		if limits.PerIP > 0 {
-			err = t.run(`DELETE FROM challenges WHERE origin = ?1 AND n <=
-				(SELECT n FROM challenges WHERE origin = ?1 AND expires_at > ?2 ORDER BY n DESC LIMIT 1 OFFSET ?3)`,
-				origin, now, int64(limits.PerIP))
-			if err != nil {
-				return err
-			}
-		}
-		return t.limitChallenges(int64(limits.Total), now)
-	})
-}
-
-// limitChallenges deletes the oldest until total are open. The counts that cost
-// something are made only if they may matter.
-func (t *tx) limitChallenges(total, now int64) error {
-	if total <= 0 {
-		return nil
-	}
-	span, err := t.number(`SELECT (SELECT max(n) FROM challenges) - (SELECT min(n) FROM challenges) + 1`)
-	if err != nil || span <= total {
-		return err
-	}
-	rows, err := t.number(`SELECT count(*) FROM challenges`)
-	if err != nil || rows <= total {
-		return err
-	}
-	return t.run(`DELETE FROM challenges WHERE n <=
-		(SELECT n FROM challenges WHERE expires_at > ? ORDER BY n DESC LIMIT 1 OFFSET ?)`, now, total)
-}
-
-// SpendChallenge implements [auth.ChallengeStore].
-func (s *Store) SpendChallenge(ctx context.Context, hash auth.Hash, key auth.PublicKey, now time.Time) (auth.Challenge, error) {
-	out := auth.Challenge{Hash: hash, Key: key}
-	err := s.write(ctx, func(t *tx) error {
-		row, err := t.row(`DELETE FROM challenges WHERE hash = ? AND public_key = ?
-			RETURNING email, issued_at, expires_at`, 3, hash[:], key[:])
-		if err != nil {
-			return err
-		}
-		if row == nil {
-			return auth.ErrNotFound
-		}
-		c := columns{row: row}
-		out.Email, out.Issued, out.Expires = c.text(), c.time(), c.time()
-		return c.err
-	})
-	if err == nil && !now.Before(out.Expires) {
-		err = auth.ErrNotFound
-	}
-	if err != nil {
-		return auth.Challenge{}, err
-	}
-	return out, nil
-}
 
 const (
 	sessionColumns = `sessions.id, sessions.account, sessions.device_name, sessions.ip,

@@ -14,12 +14,6 @@ const sweepBatch = 500
 // Sweep implements [auth.Sweeper]. It looks with a reader and then deletes a few
 // rows at a time, for all writes wait while one runs.
 func (s *Store) Sweep(ctx context.Context, now, auditFrom time.Time, maxSessions int) ([]auth.SessionID, error) {
-	err := s.write(ctx, func(t *tx) error { // there are few of them
-		return t.run(`DELETE FROM challenges WHERE expires_at <= ?`, millis(now))
-	})
-	if err != nil {
-		return nil, err
-	}
 	if err := s.sweepAudit(ctx, millis(auditFrom)); err != nil {
 		return nil, err
 	}

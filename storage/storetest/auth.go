@@ -19,11 +19,6 @@ func Auth(t *testing.T, open func(testing.TB) auth.Store) {
 		name string
 		run  func(*testing.T, auth.Store)
 	}{
-		{"ChallengeIsSpentOnce", challengeIsSpentOnce},
-		{"ChallengeBelongsToItsKey", challengeBelongsToItsKey},
-		{"ChallengeExpires", challengeExpires},
-		{"OldestChallengesGiveWay", oldestChallengesGiveWay},
-		{"ExpiredChallengesDoNotCount", expiredChallengesDoNotCount},
 		{"AccountComesBack", accountComesBack},
 		{"KeyHasOneAccount", keyHasOneAccount},
 		{"PendingAccountsAreBounded", pendingAccountsAreBounded},
@@ -55,15 +50,6 @@ var authEpoch = time.Date(2026, 3, 1, 12, 0, 0, 123e6, time.UTC)
 func authKey(n int) (k auth.PublicKey) { copy(k[:], fmt.Sprintf("key %028d", n)); return k }
 
 func authHash(n int) (h auth.Hash) { copy(h[:], fmt.Sprintf("hash %027d", n)); return h }
-
-func authChallenge(n, key int) auth.Challenge {
-	at := authEpoch.Add(time.Duration(n) * time.Second)
-	return auth.Challenge{
-		Hash: authHash(n), Key: authKey(key), Email: fmt.Sprintf("a%d@example.org", n),
-		From:   netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/32", key)),
-		Issued: at, Expires: at.Add(2 * time.Minute),
-	}
-}
 
 func authEvent(kind auth.EventKind) auth.Event {
 	return auth.Event{
@@ -125,110 +111,6 @@ func kinds(t *testing.T, s auth.Store) []auth.EventKind {
 		out = append(out, ev.Kind)
 	}
 	return out
-}
-
-func challengeIsSpentOnce(t *testing.T, s auth.Store) {
-	c := authChallenge(1, 1)
-	wantErr(t, "add", s.AddChallenge(t.Context(), c, auth.ChallengeLimits{}), nil)
-	var wg sync.WaitGroup
-	var spent atomic.Int32
-	for range 20 {
-		wg.Go(func() {
-			got, err := s.SpendChallenge(t.Context(), c.Hash, c.Key, c.Issued)
-			switch {
-			case err == nil:
-				spent.Add(1)
-				if got.Email != c.Email {
-					t.Errorf("email %q, want %q", got.Email, c.Email)
-				}
-			case !errors.Is(err, auth.ErrNotFound):
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if n := spent.Load(); n != 1 {
-		t.Errorf("spent %d times", n)
-	}
-}
-
-func challengeBelongsToItsKey(t *testing.T, s auth.Store) {
-	c := authChallenge(1, 1)
-	wantErr(t, "add", s.AddChallenge(t.Context(), c, auth.ChallengeLimits{}), nil)
-	_, err := s.SpendChallenge(t.Context(), c.Hash, authKey(2), c.Issued)
-	wantErr(t, "with another key", err, auth.ErrNotFound)
-	_, err = s.SpendChallenge(t.Context(), authHash(2), c.Key, c.Issued)
-	wantErr(t, "with another text", err, auth.ErrNotFound)
-	_, err = s.SpendChallenge(t.Context(), c.Hash, c.Key, c.Issued)
-	wantErr(t, "after that", err, nil)
-}
-
-func challengeExpires(t *testing.T, s auth.Store) {
-	for n, at := range map[int]time.Duration{1: 2 * time.Minute, 2: 2*time.Minute + time.Millisecond} {
-		c := authChallenge(n, n)
-		wantErr(t, "add", s.AddChallenge(t.Context(), c, auth.ChallengeLimits{}), nil)
-		_, err := s.SpendChallenge(t.Context(), c.Hash, c.Key, c.Issued.Add(at))
-		wantErr(t, fmt.Sprint("after ", at), err, auth.ErrNotFound)
-	}
-	c := authChallenge(3, 3)
-	wantErr(t, "add", s.AddChallenge(t.Context(), c, auth.ChallengeLimits{}), nil)
-	_, err := s.SpendChallenge(t.Context(), c.Hash, c.Key, c.Expires.Add(-time.Millisecond))
-	wantErr(t, "just in time", err, nil)
-}
-
-// openChallenges returns which of the challenges 1 to n are open, spending them.
-func openChallenges(t *testing.T, s auth.Store, keys []int) (open []int) {
-	t.Helper()
-	for i, key := range keys {
-		_, err := s.SpendChallenge(t.Context(), authHash(i+1), authKey(key), authEpoch.Add(time.Minute))
-		if err == nil {
-			open = append(open, i+1)
-		} else if !errors.Is(err, auth.ErrNotFound) {
-			t.Fatal(err)
-		}
-	}
-	return open
-}
-
-func oldestChallengesGiveWay(t *testing.T, s auth.Store) {
-	for _, test := range []struct {
-		name   string
-		limits auth.ChallengeLimits
-		keys   []int // of challenge 1, 2, …; a key's address has its number
-		one    bool  // all have the address of the first
-		want   []int
-	}{
-		{"no limit", auth.ChallengeLimits{}, []int{1, 1, 1, 2}, false, []int{1, 2, 3, 4}},
-		{"of a key", auth.ChallengeLimits{PerKey: 2}, []int{1, 2, 1, 1, 1}, false, []int{2, 4, 5}},
-		{"of an address", auth.ChallengeLimits{PerIP: 2}, []int{1, 2, 3, 4}, true, []int{3, 4}},
-		{"of all", auth.ChallengeLimits{Total: 3}, []int{1, 2, 3, 4, 5}, false, []int{3, 4, 5}},
-		{"of both", auth.ChallengeLimits{PerKey: 2, Total: 3}, []int{1, 2, 2, 2, 3}, false, []int{3, 4, 5}},
-	} {
-		for i, key := range test.keys {
-			c := authChallenge(i+1, key)
-			if test.one {
-				c.From = netip.MustParsePrefix("2001:db8::/64")
-			}
-			wantErr(t, "add", s.AddChallenge(t.Context(), c, test.limits), nil)
-		}
-		if got := openChallenges(t, s, test.keys); !slices.Equal(got, test.want) {
-			t.Errorf("%s: %v are open, want %v", test.name, got, test.want)
-		}
-	}
-}
-
-func expiredChallengesDoNotCount(t *testing.T, s auth.Store) {
-	limits := auth.ChallengeLimits{PerKey: 2, PerIP: 2, Total: 2}
-	for n := range 2 {
-		wantErr(t, "add", s.AddChallenge(t.Context(), authChallenge(n, 1), limits), nil)
-	}
-	for n := 130; n < 132; n++ { // seconds later
-		wantErr(t, "add", s.AddChallenge(t.Context(), authChallenge(n, 1), limits), nil)
-	}
-	for n := 130; n < 132; n++ {
-		_, err := s.SpendChallenge(t.Context(), authHash(n), authKey(1), authEpoch.Add(131*time.Second))
-		wantErr(t, "spend", err, nil)
-	}
 }
 
 func accountComesBack(t *testing.T, s auth.Store) {
@@ -619,8 +501,6 @@ func sweepRemovesWhatHadItsTime(t *testing.T, s auth.Store) {
 	authSession(t, s, 1, a.ID)
 	kept := authSession(t, s, 2, a.ID)
 	now := newAuthSession(1, a.ID).RefreshExpires
-	challenge := auth.Challenge{Hash: authHash(1), Key: authKey(1), Issued: now.Add(-time.Minute), Expires: now}
-	wantErr(t, "add", s.AddChallenge(t.Context(), challenge, auth.ChallengeLimits{}), nil)
 	late := authEvent("late")
 	late.At = now
 	wantErr(t, "record", s.Record(t.Context(), late), nil)
@@ -632,8 +512,6 @@ func sweepRemovesWhatHadItsTime(t *testing.T, s auth.Store) {
 	wantErr(t, "expired session", err, auth.ErrNotFound)
 	_, _, err = s.Session(t.Context(), kept.ID)
 	wantErr(t, "good session", err, nil)
-	_, err = s.SpendChallenge(t.Context(), challenge.Hash, challenge.Key, challenge.Issued)
-	wantErr(t, "expired challenge", err, auth.ErrNotFound)
 	if got := kinds(t, s); !slices.Equal(got, []auth.EventKind{"late"}) {
 		t.Errorf("events %v", got)
 	}

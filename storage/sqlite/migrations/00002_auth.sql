@@ -35,20 +35,6 @@ CREATE TABLE sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_by_account ON sessions (account);
 
--- Open challenges, in the order in which they were issued. The text is found by
--- its SHA-256.
-CREATE TABLE challenges (
-	n          INTEGER PRIMARY KEY,
-	hash       BLOB NOT NULL UNIQUE,
-	public_key BLOB NOT NULL,
-	origin     TEXT NOT NULL,
-	email      TEXT NOT NULL,
-	issued_at  INTEGER NOT NULL,
-	expires_at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX challenges_by_key ON challenges (public_key);
-CREATE INDEX challenges_by_origin ON challenges (origin);
-
 -- The SHA-256 of the claim code that makes the first admin.
 CREATE TABLE claim (
 	id   INTEGER PRIMARY KEY CHECK (id = 1),
