@@ -200,6 +200,9 @@ func (c connector) dsn() string {
 	if c.cfg.synchronous != "" {
 		q.Set("_synchronous", c.cfg.synchronous)
 	}
+	if c.cfg.Shared {
+		q.Set("mode", "rw") // and make none
+	}
 	if c.reads {
 		q.Set("_query_only", "1")
 		q.Set("_cache_size", "-8000")
