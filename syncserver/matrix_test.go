@@ -26,12 +26,12 @@ func (w *world) actors(t *testing.T, n int64) actors {
 	a.good["member"], a.refused["refresh token"] = w.login(t, newDevice(n+2))
 	a.good["other user"], _ = w.login(t, newDevice(n+3))
 
-	blocked := newDevice(n+4)
+	blocked := newDevice(n + 4)
 	a.refused["blocked"], _ = w.login(t, blocked)
 	if _, err := w.auth.Block(t.Context(), auth.Actor{}, w.account(t, blocked).ID); err != nil {
 		t.Fatal(err)
 	}
-	gone := newDevice(n+5)
+	gone := newDevice(n + 5)
 	a.refused["deleted"], _ = w.login(t, gone)
 	if err := w.auth.Delete(t.Context(), auth.Actor{}, w.account(t, gone).ID); err != nil {
 		t.Fatal(err)
