@@ -39,6 +39,7 @@ for (const kind of ['yws', 'hocuspocus']) {
     edit(docA, 'ada offline'); docA.getText('text').delete(0, 3)
     edit(docB, 'bob offline'); docB.getArray('array').delete(0, 1)
     assert.notEqual(content(docA), content(docB))
+    await until('both offline', () => sockets.every(s => s.status === 'disconnected' || s.wsconnected === false))
     sockets.forEach(s => s.connect())
     await same([docA, docB])
     await same([docA, await d.state(heap, block)])
