@@ -116,6 +116,11 @@ func TestAdminChangesSettings(t *testing.T) {
 	if a := w.call(t, "GET", "/api/me", access, nil); a.at("limits.blocks") != 5.0 {
 		t.Errorf("me: %s", a.text)
 	}
+	for _, path := range []string{"/api/", "/api/health"} {
+		if a := w.call(t, "GET", path, "", nil); a.str("name") != "Ada's heap" {
+			t.Errorf("%s: %s", path, a.text)
+		}
+	}
 	if a := w.verify(t, newDevice(3)); a.str("server_name") != "Ada's heap" || a.json["success"] != true {
 		t.Errorf("verify: %s", a.text)
 	}

@@ -20,11 +20,15 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	name, err := s.serverName(r.Context())
+	if err != nil {
+		return err
+	}
 	answer := map[string]any{
 		"status":             "ok",
 		"version":            s.Version,
 		"public_key":         s.Auth.PublicKey(),
-		"name":               s.Name,
+		"name":               name,
 		"public_url":         s.PublicURL,
 		"selfhosted":         true,
 		"mode":               mode,
@@ -64,12 +68,16 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	if status != http.StatusOK {
 		overall = "degraded"
 	}
+	name, err := s.serverName(ctx)
+	if err != nil {
+		name = s.Name // health is to be told even if the store is down
+	}
 	answer := map[string]any{
 		"server":     map[string]any{"status": overall, "uptime": int64(s.Now().Sub(s.started).Seconds())},
 		"database":   map[string]any{"status": database, "latency_ms": float64(latency.Microseconds()) / 1000},
 		"storage":    map[string]any{"status": database},
 		"version":    s.Version,
-		"name":       s.Name,
+		"name":       name,
 		"public_url": s.PublicURL,
 		"public_key": s.Auth.PublicKey(),
 	}
