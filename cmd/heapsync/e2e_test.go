@@ -30,7 +30,11 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		binary = filepath.Join(dir, "heapsync")
-		build := exec.Command("go", "build", "-tags", "sqlite_fts5", "-o", binary, ".")
+		args := []string{"build", "-tags", "sqlite_fts5", "-o", binary}
+		if raceEnabled {
+			args = append(args, "-race")
+		}
+		build := exec.Command("go", append(args, ".")...)
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 			return 1
@@ -173,5 +177,5 @@ func tail(s string) string {
 func TestRealClients(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, t.TempDir())
-	nodeTest(t, p, 3*time.Minute, nil, "--test", "--test-force-exit", "clients.test.mjs")
+	nodeTest(t, p, 3*time.Minute, nil, "clients.test.mjs")
 }

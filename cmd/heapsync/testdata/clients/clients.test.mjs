@@ -10,7 +10,10 @@ import { content, device, Device, event, hSynced, id, same, until, url, wsURL, y
 const admin = (...args) => execFileSync(process.env.HEAPSYNC_BIN, ['admin', ...args, '--data', process.env.HEAPSYNC_DIR], { encoding: 'utf8' })
 const open = []
 const keep = provider => { open.push(provider); return provider }
-after(() => { for (const p of open) p.destroy() })
+after(() => {
+  for (const p of open) p.destroy()
+  setTimeout(() => process.exit(), 500).unref() // some socket of a provider stays
+})
 
 function edit (doc, name) {
   doc.transact(() => {
