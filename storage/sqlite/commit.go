@@ -32,12 +32,12 @@ type updateRow struct {
 // written is what a commit made of one block; it is copied into the caller's batch
 // only when it is on disk.
 type written struct {
-	ref                            blocks.Ref
-	first, seq                     blocks.Seq
-	tail, tailBytes                int64
-	held, heldBytes                int64
-	createdAt, updatedAt, snapshot int64
-	holds                          []int64 // ids of the held updates
+	ref                  blocks.Ref
+	first, seq           blocks.Seq
+	tail, tailBytes      int64
+	held, heldBytes      int64
+	createdAt, updatedAt int64
+	holds                []int64 // ids of the held updates
 }
 
 // Commit implements [blocks.UpdateLog].

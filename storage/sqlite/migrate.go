@@ -25,20 +25,14 @@ func migrate(ctx context.Context, cfg Config) error {
 	db := sql.OpenDB(connector{cfg: cfg})
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
 	have, err := schemaVersion(ctx, db)
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithLogger(goose.NopLogger()))
+	want, err := wantedVersion()
 	if err != nil {
-		return fmt.Errorf("migrations: %w", err)
+		return err
 	}
-	sources := p.ListSources()
-	want := sources[len(sources)-1].Version
 	switch {
 	case have == want:
 		return nil
@@ -54,12 +48,29 @@ func migrate(ctx context.Context, cfg Config) error {
 		}
 		cfg.Logger.Info("copied the database before migrating it", "file", name)
 	}
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithLogger(goose.NopLogger()))
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
 	start := time.Now()
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate from %d to %d: %w", have, want, err)
 	}
 	cfg.Logger.Info("migrated the database", "from", have, "to", want, "took", time.Since(start))
 	return foreignKeys(ctx, db)
+}
+
+// wantedVersion is the number of the last migration.
+func wantedVersion() (int64, error) {
+	files, err := migrations.ReadDir("migrations") // sorted
+	if err != nil {
+		return 0, err
+	}
+	return goose.NumericComponent(files[len(files)-1].Name())
 }
 
 // schemaVersion returns 0 for a database without tables.

@@ -102,25 +102,31 @@ func TestPowerLossLosesNothingAcknowledged(t *testing.T) {
 			events := record(t, "power-"+tt.synchronous)
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d, %d events", seed, len(events))
-			var harmed, next atomic.Int64
+			cuts := make([]cut, tt.states)
+			for n := range cuts {
+				cuts[n] = cut{n, 1 + rand.New(rand.NewPCG(seed, uint64(n))).IntN(len(events))}
+			}
+			slices.SortFunc(cuts, func(a, b cut) int { return a.at - b.at })
+			const workers = 2
+			var harmed atomic.Int64
 			var wg sync.WaitGroup
-			for range 2 {
+			for w := range workers {
 				wg.Go(func() {
 					dir := scratch(t)
-					for {
-						n := next.Add(1) - 1
-						if n >= int64(tt.states) || t.Context().Err() != nil {
-							return
+					d := disk{content: map[int][]byte{}, names: map[string]int{}}
+					seen := 0
+					for i := w; i < len(cuts) && t.Context().Err() == nil; i += workers {
+						c := cuts[i]
+						for ; seen < c.at; seen++ {
+							d.happen(events[seen])
 						}
-						rng := rand.New(rand.NewPCG(seed, uint64(n)))
-						cut := 1 + rng.IntN(len(events))
-						files, mode := crash(events[:cut], rng)
-						err := verifyAfterCrash(t.Context(), dir, files, acknowledged(events[:cut]))
+						files, mode := d.crash(rand.New(rand.NewPCG(seed, uint64(c.state)+1<<32)))
+						err := verifyAfterCrash(t.Context(), dir, files, d.acks)
 						if err == nil {
 							continue
 						}
 						if harmed.Add(1) <= 5 && tt.harmless {
-							t.Errorf("state %d (cut at %d, %s): %v", n, cut, mode, err)
+							t.Errorf("state %d (cut at %d, %s): %v", c.state, c.at, mode, err)
 						}
 					}
 				})
@@ -133,6 +139,9 @@ func TestPowerLossLosesNothingAcknowledged(t *testing.T) {
 		})
 	}
 }
+
+// cut is a state to look at: the events before at have happened.
+type cut struct{ state, at int }
 
 // scratch is a directory in memory if there is one: thousands of states are not
 // worth a real sync each.
@@ -354,106 +363,108 @@ func unquote(s string) ([]byte, error) {
 
 const sector = 512
 
-// crash returns the files as they may be found, by name, and how it chose.
-func crash(events []event, rng *rand.Rand) (map[string][]byte, string) {
-	content := map[int][]byte{} // what is safe
-	names := map[string]int{}
-	var open []event // what is not, in order
-	settle := func(safe func(event) bool) {
-		left := open[:0]
-		for _, e := range open {
-			if safe(e) {
-				apply(e, names, content)
-			} else {
-				left = append(left, e)
-			}
-		}
-		open = left
-	}
-	isName := func(e event) bool {
-		return e.kind == eventCreate || e.kind == eventRemove
-	}
-	for _, e := range events {
-		switch e.kind {
-		case eventSync:
-			settle(func(o event) bool { return !isName(o) && o.file == e.file })
-		case eventSyncDir:
-			settle(isName)
-		case eventAck:
-		default:
-			open = append(open, e)
-		}
-	}
-	mode := []string{"none", "all", "subset", "prefix", "torn"}[rng.IntN(5)]
-	upTo := rng.IntN(len(open) + 1)
-	chance := []float64{0.1, 0.5, 0.9}[rng.IntN(3)]
-	lostName := false // names settle in order: a directory is journaled
-	for i, e := range open {
-		switch {
-		case mode == "none":
-		case mode == "all", (mode == "prefix" || mode == "torn") && i < upTo:
-			apply(e, names, content)
-		case mode == "torn" && i == upTo && e.kind == eventWrite:
-			e.data = e.data[:min(len(e.data), sector*rng.IntN(len(e.data)/sector+1))]
-			apply(e, names, content)
-		case mode == "subset" && e.kind == eventWrite:
-			for from := 0; from < len(e.data); {
-				to := min(len(e.data), from+sector-int((e.off+int64(from))%sector))
-				if rng.Float64() < chance {
-					apply(event{kind: eventWrite, file: e.file, off: e.off + int64(from), data: e.data[from:to]}, names, content)
-				}
-				from = to
-			}
-		case mode == "subset":
-			if isName(e) && lostName {
-				continue
-			}
-			if rng.Float64() < chance {
-				apply(e, names, content)
-			} else if isName(e) {
-				lostName = true
-			}
-		}
-	}
-	found := map[string][]byte{}
-	for name, file := range names {
-		found[filepath.Base(name)] = content[file]
-	}
-	return found, mode
+// disk is a file system: what is safe on it, and what a power cut may undo.
+type disk struct {
+	content map[int][]byte
+	names   map[string]int
+	open    []event // not safe yet, in order
+	acks    []string
 }
 
-func apply(e event, names map[string]int, content map[int][]byte) {
+// happen makes e happen.
+func (d *disk) happen(e event) {
+	switch e.kind {
+	case eventSync:
+		d.settle(func(o event) bool { return !o.isName() && o.file == e.file })
+	case eventSyncDir:
+		d.settle(event.isName)
+	case eventAck:
+		d.acks = append(d.acks, e.ack)
+	default:
+		d.open = append(d.open, e)
+	}
+}
+
+// settle makes open events safe.
+func (d *disk) settle(safe func(event) bool) {
+	left := d.open[:0]
+	for _, e := range d.open {
+		if safe(e) {
+			d.apply(e)
+		} else {
+			left = append(left, e)
+		}
+	}
+	d.open = left
+}
+
+func (e event) isName() bool { return e.kind == eventCreate || e.kind == eventRemove }
+
+func (d *disk) apply(e event) {
+	b := d.content[e.file]
 	switch e.kind {
 	case eventCreate:
-		names[e.name] = e.file
+		d.names[e.name] = e.file
 	case eventRemove:
-		if names[e.name] == e.file {
-			delete(names, e.name)
+		if d.names[e.name] == e.file {
+			delete(d.names, e.name)
 		}
 	case eventWrite:
-		b := content[e.file]
 		if end := int(e.off) + len(e.data); end > len(b) {
 			b = append(b, make([]byte, end-len(b))...)
 		}
 		copy(b[e.off:], e.data)
-		content[e.file] = b
+		d.content[e.file] = b
 	case eventTruncate:
-		b := content[e.file]
 		if int(e.off) > len(b) {
 			b = append(b, make([]byte, int(e.off)-len(b))...)
 		}
-		content[e.file] = b[:e.off]
+		d.content[e.file] = b[:e.off]
 	}
 }
 
-func acknowledged(events []event) []string {
-	var acks []string
-	for _, e := range events {
-		if e.kind == eventAck {
-			acks = append(acks, e.ack)
+// crash returns the files as they may be found, by name, and how it chose.
+func (d *disk) crash(rng *rand.Rand) (map[string][]byte, string) {
+	found := disk{content: map[int][]byte{}, names: maps.Clone(d.names)}
+	for file, b := range d.content {
+		found.content[file] = bytes.Clone(b)
+	}
+	mode := []string{"none", "all", "subset", "prefix", "torn"}[rng.IntN(5)]
+	upTo := rng.IntN(len(d.open) + 1)
+	chance := []float64{0.1, 0.5, 0.9}[rng.IntN(3)]
+	lostName := false // names settle in order: a directory is journaled
+	for i, e := range d.open {
+		switch {
+		case mode == "none":
+		case mode == "all", (mode == "prefix" || mode == "torn") && i < upTo:
+			found.apply(e)
+		case mode == "torn" && i == upTo && e.kind == eventWrite:
+			e.data = e.data[:min(len(e.data), sector*rng.IntN(len(e.data)/sector+1))]
+			found.apply(e)
+		case mode == "subset" && e.kind == eventWrite:
+			for from := 0; from < len(e.data); {
+				to := min(len(e.data), from+sector-int((e.off+int64(from))%sector))
+				if rng.Float64() < chance {
+					found.apply(event{kind: eventWrite, file: e.file, off: e.off + int64(from), data: e.data[from:to]})
+				}
+				from = to
+			}
+		case mode == "subset":
+			if e.isName() && lostName {
+				continue
+			}
+			if rng.Float64() < chance {
+				found.apply(e)
+			} else if e.isName() {
+				lostName = true
+			}
 		}
 	}
-	return acks
+	files := map[string][]byte{}
+	for name, file := range found.names {
+		files[filepath.Base(name)] = found.content[file]
+	}
+	return files, mode
 }
 
 // verifyAfterCrash opens the files and looks for what was acknowledged.

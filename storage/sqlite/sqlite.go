@@ -49,6 +49,9 @@ type Store struct {
 	lock    *os.File // nil if shared
 	wg      sync.WaitGroup
 
+	closing  sync.Once
+	closeErr error
+
 	// tickMu lets one caller at a time move the stored time on; see changes.go.
 	tickMu    sync.Mutex
 	lastTick  int64 // Unix ms of the last try
@@ -115,8 +118,13 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 }
 
 // Close commits what is queued and closes the database. Writes that come later
-// are ErrUnavailable.
+// are ErrUnavailable. A second Close does nothing.
 func (s *Store) Close() error {
+	s.closing.Do(func() { s.closeErr = s.close() })
+	return s.closeErr
+}
+
+func (s *Store) close() error {
 	err := s.readers.Close() // first, so that the last connection empties the WAL
 	err = errors.Join(err, s.writer.close())
 	close(s.writer.foreign)
@@ -168,6 +176,9 @@ func (s *Store) view(ctx context.Context, fn func(r *sql.Tx) error) error {
 	return readError(fn(r))
 }
 
+// busyTimeout (ms) is how long one waits for another process that writes.
+const busyTimeout = "10000"
+
 // A connector opens connections that are all set up the same way.
 type connector struct {
 	cfg   Config
@@ -189,7 +200,7 @@ func (c connector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
 // set synchronous to NORMAL, which a power cut makes forget commits.
 func (c connector) dsn() string {
 	q := url.Values{
-		"_busy_timeout":    {"10000"},
+		"_busy_timeout":    {busyTimeout},
 		"_journal_mode":    {"WAL"},
 		"_synchronous":     {"FULL"},
 		"_foreign_keys":    {"1"},

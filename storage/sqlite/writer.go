@@ -102,17 +102,12 @@ type tx struct {
 	dead error // the transaction cannot go on
 }
 
-// exec, query and queryRow are those of database/sql. Statements are cached by
-// their text. Rows must be closed before the next call.
+// exec and queryRow are those of database/sql. Statements are cached by their
+// text.
 func (t *tx) exec(query string, args ...any) (sql.Result, error) {
 	// A context that can end would cost a goroutine a call.
 	res, err := t.w.conn.ExecContext(context.Background(), query, args...)
 	return res, t.check(err)
-}
-
-func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
-	rows, err := t.w.conn.QueryContext(context.Background(), query, args...)
-	return rows, t.check(err)
 }
 
 func (t *tx) queryRow(query string, args ...any) *sql.Row {
@@ -475,6 +470,9 @@ func (w *writer) loadClock() error {
 // checkpoint copies the WAL into the database if it has grown to pages since it
 // was last tried. Readers are not disturbed; what they still need stays.
 func (w *writer) checkpoint(pages int64) {
+	if p := w.trouble.Load(); p != nil {
+		return
+	}
 	row, err := w.hotRow("PRAGMA wal_checkpoint(NOOP)", 3)
 	if err != nil {
 		w.note(writeError(err))
@@ -487,11 +485,17 @@ func (w *writer) checkpoint(pages int64) {
 	if length == done || length-w.walTried < pages {
 		return
 	}
-	mode := "PRAGMA wal_checkpoint(PASSIVE)"
-	if length >= 4*w.walPages {
-		mode = "PRAGMA wal_checkpoint(RESTART)"
+	if length < 4*w.walPages {
+		_, err = w.hotRow("PRAGMA wal_checkpoint(PASSIVE)", 3)
+	} else {
+		// Everybody's writes wait while this waits for readers, so not for long.
+		err = w.hotExec("PRAGMA busy_timeout = 50")
+		if err == nil {
+			_, err = w.hotRow("PRAGMA wal_checkpoint(RESTART)", 3)
+		}
+		err = errors.Join(err, w.hotExec("PRAGMA busy_timeout = "+busyTimeout))
 	}
-	if _, err := w.hotRow(mode, 3); err != nil {
+	if err != nil {
 		w.note(writeError(err))
 	}
 	w.walTried = length
