@@ -117,7 +117,7 @@ func (d *decoder) view(offset int) span {
 // so many of the bytes left. Blocks of one client in a row become one.
 func (d *decoder) begin(client ClientID, clock uint64, structs, bytes int) {
 	if need := min(structs, d.r.Len()/bytes+1); cap(d.nodes)-len(d.nodes) < need {
-		d.nodes = slices.Grow(d.nodes, max(need, min(len(d.nodes), d.r.Len()/bytes)))
+		d.grow(need, bytes)
 	}
 	at := uint32(len(d.nodes))
 	if n := len(d.blocks); n > 0 {
@@ -133,6 +133,20 @@ func (d *decoder) begin(client ClientID, clock uint64, structs, bytes int) {
 		}
 	}
 	d.blocks = append(d.blocks, block{client, at, at})
+}
+
+// grow makes room for need nodes, and for as many more as there will be if the rest
+// of this update is like what was read of it.
+func (d *decoder) grow(need, bytes int) {
+	if !d.strict { // one of many updates
+		d.nodes = slices.Grow(d.nodes, need)
+		return
+	}
+	likely := int(int64(len(d.nodes)) * int64(d.r.Len()) / int64(d.r.Offset()+1))
+	likely = min(max(likely, len(d.nodes)), d.r.Len()/bytes)
+	nodes := make([]node, len(d.nodes), len(d.nodes)+max(need, likely))
+	copy(nodes, d.nodes)
+	d.nodes = nodes
 }
 
 func (d *decoder) end() { d.blocks[len(d.blocks)-1].to = uint32(len(d.nodes)) }

@@ -1,6 +1,13 @@
 package ydoc
 
-import "github.com/heapsync/heapsync/ydoc/lib0"
+import (
+	"slices"
+
+	"github.com/heapsync/heapsync/ydoc/lib0"
+)
+
+// minBlockV1 is the bytes of the smallest client block: its head and a GC struct.
+const minBlockV1 = 5
 
 func (d *decoder) updateV1(b []byte) error {
 	d.r.Reset(b)
@@ -10,6 +17,10 @@ func (d *decoder) updateV1(b []byte) error {
 	}
 	if clients > d.lim.Clients {
 		return d.tooLarge("clients")
+	}
+	if n := min(clients, d.r.Len()/minBlockV1); n > 1 {
+		d.blocks = slices.Grow(d.blocks, n)
+		d.nodes = slices.Grow(d.nodes, n)
 	}
 	for range clients {
 		if err := d.blockV1(); err != nil {

@@ -89,3 +89,31 @@ func (u *Update) dump(n *node) string {
 	}
 	return fmt.Sprintf("%s o=%s ro=%s p=%s", what, origin, right, parent)
 }
+
+// NaiveAfter is what a document knows that had sv and was given u: it tries every
+// struct again until nothing changes.
+func NaiveAfter(u *Update, sv StateVector) StateVector {
+	after := sv.Clone()
+	known := func(id ID) bool { return id.Clock < after.Next(id.Client) }
+	for changed := true; changed; {
+		changed = false
+		for _, g := range u.groups {
+			for i := g.from; i < g.to; i++ {
+				n := &u.nodes[i]
+				next := uint64(after.Next(g.client))
+				if n.clock > next || n.end() <= next {
+					continue
+				}
+				if n.info&hasOrigin != 0 && !known(n.origin) || n.info&hasRight != 0 && !known(n.right) {
+					continue
+				}
+				if n.explicitParent() && !u.parentOf(n).isRoot && !known(u.parentOf(n).id) {
+					continue
+				}
+				after.Advance(g.client, Clock(n.end()))
+				changed = true
+			}
+		}
+	}
+	return after
+}

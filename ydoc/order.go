@@ -35,7 +35,7 @@ func (u *Update) order() {
 		u.sweep()
 		u.mixed = false
 	}
-	u.groups = u.groups[:0]
+	u.groups = slices.Grow(u.groups[:0], len(u.blocks))
 	for _, b := range u.blocks {
 		if b.from < b.to {
 			u.groups = append(u.groups, group(b))

@@ -1,0 +1,73 @@
+package ydoc_test
+
+import (
+	"testing"
+
+	"github.com/heapsync/heapsync/ydoc"
+)
+
+func typeDepth(t *testing.T, b []byte) [2]int {
+	t.Helper()
+	rooted, floating := decode(t, b, ydoc.V1).TypeDepth()
+	return [2]int{rooted, floating}
+}
+
+func TestTypeDepthCountsTypesInTypes(t *testing.T) {
+	nested := new(builder).at(1, 0).typ(nil, nil)
+	for i := range uint64(5000) {
+		nested.typ(nil, &id{Client: 1, Clock: ydoc.Clock(i)})
+	}
+	for name, c := range map[string]struct {
+		update []byte
+		want   [2]int
+	}{
+		"none":                       {new(builder).at(1, 0).text(nil, nil, "a").bytes(), [2]int{0, 0}},
+		"in a root":                  {new(builder).at(1, 0).typ(nil, nil).bytes(), [2]int{1, 0}},
+		"beside one":                 {new(builder).at(1, 0).typ(nil, nil).typ(&id{Client: 1}, nil).bytes(), [2]int{1, 0}},
+		"beside text, in one":        {new(builder).at(1, 0).typ(nil, nil).text(nil, nil, "a").typ(nil, &id{Client: 1}).bytes(), [2]int{2, 0}},
+		"in one, beside text":        {new(builder).at(1, 0).typ(nil, nil).item(nil, nil, &id{Client: 1}, "", 1, 4, 1, 'a').typ(&id{Client: 1, Clock: 1}, nil).bytes(), [2]int{2, 0}},
+		"in one elsewhere":           {new(builder).at(1, 0).typ(nil, &id{Client: 2}).bytes(), [2]int{0, 1}},
+		"beside something elsewhere": {new(builder).at(1, 0).typ(&id{Client: 2}, nil).typ(nil, &id{Client: 1}).bytes(), [2]int{0, 2}},
+		"in what is no type":         {new(builder).at(1, 0).text(nil, nil, "a").typ(nil, &id{Client: 1}).bytes(), [2]int{0, 0}},
+		"in what was collected":      {new(builder).at(1, 0).gc(1).typ(nil, &id{Client: 1}).bytes(), [2]int{0, 0}},
+		"in a circle": {new(builder).at(2, 0).typ(&id{Client: 1}, nil).at(1, 0).typ(&id{Client: 2}, nil).bytes(),
+			[2]int{0, 1}},
+		"5001 deep": {nested.bytes(), [2]int{5001, 0}},
+	} {
+		if got := typeDepth(t, c.update); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestMapRunFindsTheValueOfAKeyThatCanBeSplit(t *testing.T) {
+	value := func() *builder { return new(builder).at(1, 0).item(nil, nil, nil, "k", 1, 8, 1, 0x7e) }
+	three := []byte{8, 3, 0x7e, 0x7e, 0x7e}
+	for name, c := range map[string]struct {
+		update []byte
+		want   bool
+	}{
+		"one element":                   {value().bytes(), false},
+		"three":                         {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, three...).bytes(), true},
+		"three, deleted":                {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, three...).remove(1, 0, 3).bytes(), false},
+		"three, two deleted":            {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, three...).remove(1, 0, 2).bytes(), true},
+		"three after one":               {value().item(&id{Client: 1}, nil, nil, "", 3, three...).bytes(), true},
+		"three in a type under the key": {new(builder).at(1, 0).item(nil, nil, nil, "k", 1, 7, 0).item(nil, nil, &id{Client: 1}, "", 3, three...).bytes(), false},
+		"three in a list":               {new(builder).at(1, 0).item(nil, nil, nil, "", 3, three...).bytes(), false},
+		"tombstone":                     {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, 1, 3).bytes(), false},
+	} {
+		_, err := ydoc.DecodeUpdate(c.update, ydoc.V1, ydoc.DefaultLimits())
+		_, found := exact(t, ydoc.V1, c.update).Update().MapRun()
+		if found != c.want || (err != nil) != c.want {
+			t.Errorf("%s: found %v, %v", name, found, err)
+		}
+	}
+	// The key is in the state, the run in an update.
+	run := new(builder).at(2, 0).item(&id{Client: 1}, nil, nil, "", 3, three...).bytes()
+	if _, err := ydoc.DecodeUpdate(run, ydoc.V1, ydoc.DefaultLimits()); err != nil {
+		t.Error(err)
+	}
+	if at, found := exact(t, ydoc.V1, value().bytes(), run).Update().MapRun(); !found || at != (id{Client: 2}) {
+		t.Errorf("found %v at %v", found, at)
+	}
+}
