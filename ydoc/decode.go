@@ -60,7 +60,18 @@ const maxInput = math.MaxUint32
 // The error is a *DecodeError. The Update refers to b, which must not change while
 // it is in use.
 func DecodeUpdate(b []byte, f Format, lim Limits) (*Update, error) {
-	u := &Update{raw: b, format: f}
+	// A live edit is one struct: room for it comes with the Update.
+	room := &struct {
+		Update
+		srcs   [2][]byte
+		nodes  [1]node
+		blocks [1]block
+		groups [1]group
+		ranges [1]deletion
+	}{Update: Update{raw: b, format: f}}
+	u := &room.Update
+	u.srcs, u.nodes, u.blocks, u.groups = room.srcs[:0], room.nodes[:0], room.blocks[:0], room.groups[:0]
+	u.deletes.ranges = room.ranges[:0]
 	d := decoder{set: &u.set, lim: lim, strict: true}
 	if err := d.update(b, f); err != nil {
 		return nil, err

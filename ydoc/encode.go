@@ -29,6 +29,7 @@ type encoder struct {
 	client ClientID
 	cut    [1]node
 	ds     int // the deletion where joins were last asked for
+	buf    []byte
 }
 
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
@@ -45,8 +46,8 @@ const maxPooled = 32 << 20
 
 func (e *encoder) free() {
 	e.u, e.dst, e.since = nil, nil, nil
-	if e.v2.size() > maxPooled {
-		e.v2 = columns{}
+	if e.v2.size()+cap(e.buf) > maxPooled {
+		e.v2, e.buf = columns{}, nil
 	}
 	encoders.Put(e)
 }

@@ -16,14 +16,23 @@ type integration struct {
 	// A group waits for at most one node. Both are made when the first group waits.
 	waiting []uint32 // node → the first group that waits for it
 	behind  []uint32 // group → the next group that waits for the same node
+
+	room struct { // for few groups
+		next [4]uint64
+		at   [4]uint32
+	}
 }
 
 // integrate runs until nothing more can be integrated.
 func (u *Update) integrate(sv StateVector) *integration {
-	in := &integration{u: u, sv: sv, next: make([]uint64, len(u.groups)), at: make([]uint32, len(u.groups))}
-	for i, g := range u.groups {
+	in := &integration{u: u, sv: sv}
+	in.next, in.at = in.room.next[:0], in.room.at[:0]
+	if len(u.groups) > len(in.room.next) {
+		in.next, in.at = make([]uint64, 0, len(u.groups)), make([]uint32, 0, len(u.groups))
+	}
+	for _, g := range u.groups {
 		known := sv.Next(g.client)
-		in.next[i], in.at[i] = uint64(known), u.first(g, known)
+		in.next, in.at = append(in.next, uint64(known)), append(in.at, u.first(g, known))
 	}
 	for i := range u.groups {
 		in.run(uint32(i))

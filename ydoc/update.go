@@ -100,7 +100,8 @@ func (u *Update) Canonical() bool {
 	}
 	e := newEncoder(u, encoding{format: u.format, keepSub: true})
 	defer e.free()
-	return bytes.Equal(e.encode(nil), u.raw)
+	e.buf = e.encode(e.buf[:0])
+	return bytes.Equal(e.buf, u.raw)
 }
 
 // Append appends u in f: the same structs, clients descending, deletions merged,
