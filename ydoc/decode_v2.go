@@ -290,7 +290,7 @@ func (d *decoderV2) content(n *node) (err error) {
 		return d.anyElements(n, count)
 	}
 	n.length = 1
-	from := len(d.srcs[0])
+	var from int
 	switch n.kind() {
 	case kindBinary:
 		b, err := d.r.VarBytes()

@@ -70,6 +70,9 @@ func (b *builder) gcs(n int) *builder {
 
 // Decoding costs memory in proportion to the bytes, whatever they claim.
 func TestHostileUpdatesCostLittleMemory(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates too")
+	}
 	dense := new(builder).at(1, 1000)
 	for range 60_000 {
 		dense.item(&id{}, nil, nil, "", 1, 1, 1) // six bytes each
@@ -122,6 +125,9 @@ func TestStructsOfAShortV2UpdateAreCounted(t *testing.T) {
 
 // Merging, cutting and looking cost a few allocations, however many structs there are.
 func TestAllocationsDoNotGrowWithStructs(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates too")
+	}
 	updates := syntheticUpdates(20_000)
 	var m ydoc.Merger
 	allocs := func(n int) float64 {
