@@ -139,3 +139,74 @@ func randomUpdate(rng *rand.Rand) []byte {
 	}
 	return b.bytes()
 }
+
+// hostileContents are contents that are allowed, some of them odd; the first byte is
+// the kind.
+var hostileContents = []struct {
+	length uint64
+	bytes  []byte
+}{
+	{1, []byte{4, 1, 'a'}},
+	{3, []byte{4, 3, 'a', 'b', 'c'}},
+	{2, []byte("\x04\x04😀")},
+	{2, []byte{1, 2}},
+	{1, []byte{8, 1, 0x7f}},
+	{1, []byte{8, 1, 0x7a, 0, 0, 0, 0, 0, 0, 0, 1}},
+	{2, []byte{8, 2, 0x76, 1, 9, '_', '_', 'p', 'r', 'o', 't', 'o', '_', '_', 0x76, 0, 0x7e}},
+	{1, []byte{8, 1, 0x76, 2, 8, 't', 'o', 'S', 't', 'r', 'i', 'n', 'g', 0x7d, 1, 7, 'v', 'a', 'l', 'u', 'e', 'O', 'f', 0x7e}},
+	{2, []byte("\x02\x02\x09undefined\x02{}")},
+	{1, []byte{3, 0}},
+	{1, []byte("\x05\x04null")},
+	{1, []byte("\x05\x01\x31")},
+	{1, []byte("\x06\x04bold\x04true")},
+	{1, []byte("\x06\x04bold\x04null")},
+	{1, []byte("\x06\x00\x02[]")},
+	{1, []byte("\x06\x09__proto__\x0d{\"a\":{\"b\":1}}")},
+	{1, []byte{7, 0}}, {1, []byte{7, 1}}, {1, []byte{7, 2}}, {1, []byte("\x07\x03\x00")}, {1, []byte{7, 4}}, {1, []byte("\x07\x05\x01h")}, {1, []byte{7, 6}},
+	{1, []byte("\x09\x01g\x76\x00")},
+	{1, []byte("\x09\x00\x76\x03\x04meta\x7f\x02gc\x79\x08autoLoad\x78")},
+	{1, []byte("\x09\x01g\x76\x01\x05_item\x78")},
+}
+
+// hostileUpdate makes an update of a client of its own, whose items hang from
+// anything in state in any combination, and which deletes what it likes.
+func hostileUpdate(rng *rand.Rand, state *ydoc.Update) []byte {
+	var known []ydoc.Struct
+	for s := range state.Structs() {
+		known = append(known, s)
+	}
+	client := uint64(1000 + rng.IntN(2)*4_000_000_000)
+	b := new(builder).at(client, 0)
+	some := func() *id {
+		if b.clock > 0 && rng.IntN(3) == 0 {
+			return &id{Client: ydoc.ClientID(client), Clock: ydoc.Clock(rng.Uint64N(b.clock))}
+		}
+		if rng.IntN(4) == 0 || len(known) == 0 {
+			return nil
+		}
+		s := known[rng.IntN(len(known))]
+		return &id{Client: s.Client, Clock: s.Clock + ydoc.Clock(rng.Uint64N(uint64(s.Len)))}
+	}
+	keys := []string{"", "", "k", "l", "__proto__", "constructor", "length"}
+	for range 1 + rng.IntN(12) {
+		if rng.IntN(15) == 0 {
+			b.gc(1 + rng.Uint64N(3))
+			continue
+		}
+		c := hostileContents[rng.IntN(len(hostileContents))]
+		var origin, right *id
+		if rng.IntN(3) > 0 {
+			origin = some()
+		}
+		if rng.IntN(3) > 0 {
+			right = some()
+		}
+		b.item(origin, right, some(), keys[rng.IntN(len(keys))], c.length, c.bytes...)
+	}
+	for range rng.IntN(4) {
+		if at := some(); at != nil {
+			b.remove(uint64(at.Client), uint64(at.Clock), 1+rng.Uint64N(4))
+		}
+	}
+	return b.bytes()
+}

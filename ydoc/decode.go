@@ -77,8 +77,8 @@ func DecodeUpdate(b []byte, f Format, lim Limits) (*Update, error) {
 		return nil, err
 	}
 	u.order()
-	if id, found := u.MapRun(); found {
-		return nil, malformed(len(b), fmt.Sprintf("several elements for one key at clock %d of client %d", id.Clock, id.Client))
+	if id, found := u.SplitValue(); found {
+		return nil, malformed(len(b), fmt.Sprintf("split value of a key at clock %d of client %d", id.Clock, id.Client))
 	}
 	return u, nil
 }

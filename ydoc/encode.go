@@ -29,6 +29,7 @@ type encoder struct {
 	client ClientID
 	cut    [1]node
 	ds     int // the deletion where joins were last asked for
+	places *places
 	buf    []byte
 }
 
@@ -45,7 +46,7 @@ func newEncoder(u *Update, how encoding) *encoder {
 const maxPooled = 32 << 20
 
 func (e *encoder) free() {
-	e.u, e.dst, e.since = nil, nil, nil
+	e.u, e.dst, e.since, e.places = nil, nil, nil, nil
 	if e.v2.size()+cap(e.buf) > maxPooled {
 		e.v2, e.buf = columns{}, nil
 	}
@@ -135,7 +136,7 @@ func (e *encoder) block(g group, from uint32, next Clock) {
 		}
 		j := i + 1
 		if e.join || e.joinGC {
-			for size := uint32(0); j < g.to && e.joins(&nodes[j-1], &nodes[j]) && size < maxRun; j++ {
+			for size := uint32(0); j < g.to && size < maxRun && e.joins(g, j); j++ {
 				size += nodes[j].text.size
 			}
 		}
@@ -147,8 +148,9 @@ func (e *encoder) block(g group, from uint32, next Clock) {
 	e.finish(mark, structs)
 }
 
-// joins reports whether b, which follows a, can be one struct with it.
-func (e *encoder) joins(a, b *node) bool {
+// joins reports whether node i of g can be one struct with the one before it.
+func (e *encoder) joins(g group, i uint32) bool {
+	a, b := &e.u.nodes[i-1], &e.u.nodes[i]
 	if a.end() != b.clock {
 		return false
 	}
@@ -169,11 +171,31 @@ func (e *encoder) joins(a, b *node) bool {
 	case kindString:
 		// Halves of a pair typed one after the other stay apart, so that deleting one
 		// of them leaves the other what it was.
-		return a.flags&flagWTF == 0 || b.flags&flagWTF == 0
+		if a.flags&flagWTF != 0 && b.flags&flagWTF != 0 {
+			return false
+		}
+		// Text is the value of a key only in attributes written in Rust.
+		return !e.u.subs || e.place(g, i-1)&placeInMap == 0
 	case kindAny, kindJSON:
-		return !e.deletionStartsOrEnds(b.clock)
+		return !e.deletionStartsOrEnds(b.clock) && (e.deleted(b.clock) || e.place(g, i-1)&(placeInMap|placeLost) == 0)
 	}
 	return false
+}
+
+// place returns where node i of g is. Values of a key, each of which replaces the
+// one before, look like a run, and must not be one item: see SplitValue.
+func (e *encoder) place(g group, i uint32) place {
+	if e.places == nil {
+		e.places = &places{u: e.u, found: make([]place, len(e.u.nodes))}
+	}
+	return e.places.of(g, i)
+}
+
+// deleted reports whether the element at clock is deleted, after
+// deletionStartsOrEnds was asked about it.
+func (e *encoder) deleted(clock uint64) bool {
+	ranges := e.u.deletes.ranges
+	return e.ds < len(ranges) && ranges[e.ds].client == e.client && ranges[e.ds].from <= clock
 }
 
 // deletionStartsOrEnds reports whether of the elements at clock-1 and clock one is

@@ -72,7 +72,7 @@ func fuzzDecode(t *testing.T, b []byte, f ydoc.Format) {
 	checkSplit(t, u, sv, f)
 	u.Ready(sv)
 	u.TypeDepth()
-	u.MapRun()
+	u.SplitValue()
 	if id, conflict := u.Conflict(m.Update()); conflict {
 		t.Errorf("conflicts with itself at %v", id)
 	}

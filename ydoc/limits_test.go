@@ -205,6 +205,25 @@ func TestElementsJoinOnlyIfBothAreDeletedOrNeither(t *testing.T) {
 	}
 }
 
+func TestValuesOfAKeyDoNotJoin(t *testing.T) {
+	first := new(builder).at(1, 0).item(nil, nil, nil, "k", 1, 8, 1, 0x7e).bytes()
+	second := new(builder).at(1, 1).item(&id{Client: 1}, nil, nil, "", 1, 8, 1, 0x7e).bytes()
+	third := new(builder).at(1, 2).item(&id{Client: 1, Clock: 1}, nil, nil, "", 1, 8, 1, 0x7e).bytes()
+	for name, updates := range map[string][][]byte{"all": {first, second, third}, "perhaps": {second, third}} {
+		if n := len(slices.Collect(decode(t, mergeAll(t, updates), ydoc.V1).Structs())); n != len(updates) {
+			t.Errorf("%s: %d values are %d structs", name, len(updates), n)
+		}
+	}
+	text := new(builder).at(1, 0).item(nil, nil, nil, "k", 2, 4, 2, 'a', 'b').item(&id{Client: 1, Clock: 1}, nil, nil, "", 2, 4, 2, 'c', 'd').bytes()
+	if n := len(slices.Collect(decode(t, mergeAll(t, [][]byte{text}), ydoc.V1).Structs())); n != 2 {
+		t.Errorf("2 texts are %d structs", n)
+	}
+	all := [][]byte{first, second, third, new(builder).remove(1, 0, 2).bytes()}
+	if n := len(slices.Collect(decode(t, mergeAll(t, all), ydoc.V1).Structs())); n != 2 {
+		t.Errorf("two deleted values and one are %d structs", n)
+	}
+}
+
 // A failed Add leaves what was added before.
 func TestAFailedAddAddsNothing(t *testing.T) {
 	good := new(builder).at(1, 0).text(nil, nil, "a").remove(1, 0, 1).bytes()

@@ -8,7 +8,8 @@ type Merger struct {
 	// struct. Otherwise neighbours that are one run become one struct: contiguous
 	// clocks, the right one's origin the left one's last element, the same right
 	// origin, both Deleted, String, Any or JSON; and any two GC structs. Any and JSON
-	// elements, which may be values of a map, only if both are deleted or neither is.
+	// elements, which may be values of a map, only if both are deleted, or neither is
+	// and they are known to be in a list; text not if it is known to be such values.
 	Exact bool
 
 	u     Update

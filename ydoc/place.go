@@ -30,17 +30,19 @@ func (u *Update) TypeDepth() (rooted, floating int) {
 	return rooted, floating
 }
 
-// MapRun returns the first item of several elements, not all of them deleted, that
-// u shows to be the value of a map's key. No client writes such an item, because a
-// set is one element, and Yjs handles it badly: once something splits it, Yjs throws
-// when it collects the map. DecodeUpdate refuses what it can see of this within one
-// update; an item whose neighbours are elsewhere needs the merged state.
+// SplitValue returns the first item of several elements that u shows to be the value
+// of a map's key and to be split: only a part of it is deleted, or an item refers to
+// its inside. Honest clients never do that, and Yjs handles it badly: it throws when
+// it collects the map. DecodeUpdate refuses what it can see of this in one update; if
+// value and cut come from two, the merged state shows it. (The values themselves
+// exist: attributes of XML elements, written in Rust.)
 //
 // It takes time linear in u, and none if u names no key.
-func (u *Update) MapRun() (ID, bool) {
+func (u *Update) SplitValue() (ID, bool) {
 	if !u.subs {
 		return ID{}, false
 	}
+	values := make(map[ID]*node)
 	p := places{u: u, found: make([]place, len(u.nodes))}
 	for _, g := range u.groups {
 		for i := g.from; i < g.to; i++ {
@@ -48,10 +50,55 @@ func (u *Update) MapRun() (ID, bool) {
 			if n.length == 1 || tombstone(n) || p.of(g, i)&placeInMap == 0 {
 				continue
 			}
+			id := ID{g.client, Clock(n.clock)}
 			d := u.deletes.search(g.client, n.clock)
-			if ranges := u.deletes.ranges; d == len(ranges) || ranges[d].client != g.client ||
-				ranges[d].from > n.clock || ranges[d].to < n.end() {
-				return ID{g.client, Clock(n.clock)}, true
+			if d < len(u.deletes.ranges) {
+				r := &u.deletes.ranges[d]
+				whole := r.from <= n.clock && n.end() <= r.to
+				if r.client == g.client && r.from < n.end() && !whole {
+					return id, true
+				}
+				if r.client == g.client && whole {
+					continue
+				}
+			}
+			values[id] = n
+		}
+	}
+	if len(values) == 0 {
+		return ID{}, false
+	}
+	return u.refersInside(values)
+}
+
+// refersInside returns the first of values that an item cuts in two: by an origin
+// that is not its last element, or a right origin that is not its first.
+func (u *Update) refersInside(values map[ID]*node) (ID, bool) {
+	cuts := func(ref ID, before bool) (ID, bool) {
+		i, ok := u.lookup(ref)
+		if !ok {
+			return ID{}, false
+		}
+		n := &u.nodes[i]
+		id := ID{ref.Client, Clock(n.clock)}
+		border := uint64(ref.Clock)
+		if !before {
+			border++
+		}
+		return id, values[id] != nil && n.clock < border && border < n.end()
+	}
+	for _, g := range u.groups {
+		for i := g.from; i < g.to; i++ {
+			n := &u.nodes[i]
+			if n.info&hasOrigin != 0 && !n.isGC() {
+				if id, cut := cuts(n.origin, false); cut {
+					return id, true
+				}
+			}
+			if n.info&hasRight != 0 && !n.isGC() {
+				if id, cut := cuts(n.right, true); cut {
+					return id, true
+				}
 			}
 		}
 	}
@@ -69,8 +116,9 @@ const (
 	floats         // below something unknown
 
 	placeKind  place = 7
-	placeInMap place = 8
-	oneDeeper  place = 16
+	placeInMap place = 8  // the value of a key
+	placeLost  place = 16 // beside something unknown: perhaps the value of a key
+	oneDeeper  place = 32
 )
 
 func (p place) depth() int { return int(p / oneDeeper) }
@@ -96,7 +144,7 @@ func (p *places) of(g group, i uint32) place {
 	for {
 		if at = p.found[i]; at != 0 {
 			if at == visiting {
-				at = floats // a circle, which no document integrates
+				at = floats | placeLost // a circle, which no document integrates
 			}
 			break
 		}
@@ -113,10 +161,13 @@ func (p *places) of(g group, i uint32) place {
 		}
 		j, ok := p.find(g, i, next)
 		if !ok {
-			at = floats
+			at = floats | placeLost
 			p.path[len(p.path)-1].parent = false
-			if n.explicitParent() && n.info&hasSub != 0 {
-				at |= placeInMap
+			if n.explicitParent() {
+				at = floats
+				if n.info&hasSub != 0 {
+					at |= placeInMap
+				}
 			}
 			break
 		}
@@ -133,7 +184,7 @@ func (p *places) of(g group, i uint32) place {
 	for k := len(p.path) - 1; k >= 0; k-- {
 		s := p.path[k]
 		if s.parent && at&placeKind != nowhere {
-			at = at&^placeInMap + oneDeeper
+			at = at&^(placeInMap|placeLost) + oneDeeper
 			if s.inMap {
 				at |= placeInMap
 			}

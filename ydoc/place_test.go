@@ -40,34 +40,44 @@ func TestTypeDepthCountsTypesInTypes(t *testing.T) {
 	}
 }
 
-func TestMapRunFindsTheValueOfAKeyThatCanBeSplit(t *testing.T) {
-	value := func() *builder { return new(builder).at(1, 0).item(nil, nil, nil, "k", 1, 8, 1, 0x7e) }
+func TestSplitValueFindsTheValueOfAKeyThatIsCut(t *testing.T) {
 	three := []byte{8, 3, 0x7e, 0x7e, 0x7e}
+	value := func() *builder { return new(builder).at(1, 0).item(nil, nil, nil, "k", 3, three...) }
+	after := func(b *builder, origin, right *id) *builder {
+		return b.at(2, 0).item(origin, right, nil, "", 1, 8, 1, 0x7e)
+	}
+	first, second, last := &id{Client: 1}, &id{Client: 1, Clock: 1}, &id{Client: 1, Clock: 2}
 	for name, c := range map[string]struct {
 		update []byte
 		want   bool
 	}{
-		"one element":                   {value().bytes(), false},
-		"three":                         {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, three...).bytes(), true},
-		"three, deleted":                {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, three...).remove(1, 0, 3).bytes(), false},
-		"three, two deleted":            {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, three...).remove(1, 0, 2).bytes(), true},
-		"three after one":               {value().item(&id{Client: 1}, nil, nil, "", 3, three...).bytes(), true},
-		"three in a type under the key": {new(builder).at(1, 0).item(nil, nil, nil, "k", 1, 7, 0).item(nil, nil, &id{Client: 1}, "", 3, three...).bytes(), false},
-		"three in a list":               {new(builder).at(1, 0).item(nil, nil, nil, "", 3, three...).bytes(), false},
-		"tombstone":                     {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, 1, 3).bytes(), false},
+		"whole":                     {value().bytes(), false},
+		"deleted":                   {value().remove(1, 0, 3).bytes(), false},
+		"deleted with others":       {value().remove(1, 0, 9).bytes(), false},
+		"deleted in part":           {value().remove(1, 0, 2).bytes(), true},
+		"deleted at its end":        {value().remove(1, 2, 1).bytes(), true},
+		"overwritten":               {after(value(), last, nil).bytes(), false},
+		"followed inside":           {after(value(), second, nil).bytes(), true},
+		"followed after its first":  {after(value(), first, nil).bytes(), true},
+		"preceded":                  {after(value(), nil, first).bytes(), false},
+		"preceded inside":           {after(value(), nil, second).bytes(), true},
+		"overwritten by one, cut":   {new(builder).at(1, 0).item(nil, nil, nil, "k", 1, 8, 1, 0x7e).item(first, nil, nil, "", 3, three...).remove(1, 2, 1).bytes(), true},
+		"in a type under the key":   {new(builder).at(1, 0).item(nil, nil, nil, "k", 1, 7, 0).item(nil, nil, first, "", 3, three...).remove(1, 2, 1).bytes(), false},
+		"in a list, beside a value": {value().at(3, 0).item(nil, nil, nil, "", 3, three...).remove(3, 1, 1).bytes(), false},
+		"tombstone":                 {new(builder).at(1, 0).item(nil, nil, nil, "k", 3, 1, 3).remove(1, 1, 1).bytes(), false},
 	} {
 		_, err := ydoc.DecodeUpdate(c.update, ydoc.V1, ydoc.DefaultLimits())
-		_, found := exact(t, ydoc.V1, c.update).Update().MapRun()
+		_, found := exact(t, ydoc.V1, c.update).Update().SplitValue()
 		if found != c.want || (err != nil) != c.want {
 			t.Errorf("%s: found %v, %v", name, found, err)
 		}
 	}
-	// The key is in the state, the run in an update.
-	run := new(builder).at(2, 0).item(&id{Client: 1}, nil, nil, "", 3, three...).bytes()
-	if _, err := ydoc.DecodeUpdate(run, ydoc.V1, ydoc.DefaultLimits()); err != nil {
+	// The value is in the state, the cut in an update.
+	cut := after(new(builder), second, nil).bytes()
+	if _, err := ydoc.DecodeUpdate(cut, ydoc.V1, ydoc.DefaultLimits()); err != nil {
 		t.Error(err)
 	}
-	if at, found := exact(t, ydoc.V1, value().bytes(), run).Update().MapRun(); !found || at != (id{Client: 2}) {
+	if at, found := exact(t, ydoc.V1, value().bytes(), cut).Update().SplitValue(); !found || at != *first {
 		t.Errorf("found %v at %v", found, at)
 	}
 }

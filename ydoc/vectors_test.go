@@ -327,7 +327,6 @@ var refused = map[string]string{
 	"huge-gc":                "8.1: clocks have a limit",
 	"feature-flag-1":         "3: the feature flag is 0",
 	"deep-any-nesting-20000": "1.3: depth",
-	"parent-sub-on-string":   "a value of several elements breaks Yjs once it is split, see MapRun",
 }
 
 func TestMalformedVectorsAreRefusedWhereYjsThrows(t *testing.T) {

@@ -106,6 +106,26 @@ function edit (doc, rnd) {
   })
 }
 
+// look does what editors do with events.
+function look (event) {
+  event.path // eslint-disable-line no-unused-expressions
+  event.changes.keys.forEach(() => {})
+  event.changes.delta.forEach(() => {})
+  event.delta.forEach(() => {})
+}
+
+// use edits and clears a document, which collects what was in it.
+function use (doc) {
+  doc.getText('t').insert(0, 'still alive')
+  doc.getMap('m').set('k', 'still alive')
+  doc.transact(() => {
+    for (const type of [doc.getText('t'), doc.getArray('a'), doc.getXmlFragment('x')]) type.delete(0, type.length)
+    doc.getMap('m').clear()
+  })
+  doc.getArray('a').push([new Y.Map()])
+  Y.applyUpdate(new Y.Doc(), Y.encodeStateAsUpdate(doc))
+}
+
 const peers = {
   // A random session of several clients, who hear of each other late and in part.
   session ({ seed, clients = 3, edits = 60 }) {
@@ -164,13 +184,16 @@ const peers = {
         const u = bytes(input.fresh)
         for (const [on, u] of [[null, bytes(input.fresh)], [base, bytes(input.onBase)]]) {
           const doc = new Y.Doc()
-          if (on) Y.applyUpdate(declare(doc), bytes(on))
+          if (on) {
+            Y.applyUpdate(declare(doc), bytes(on))
+            for (const type of doc.share.values()) type.observeDeep(events => events.forEach(look))
+          }
           apply(doc, u)
           apply(doc, u)
           Y.encodeStateVector(doc)
           Y.applyUpdate(new Y.Doc(), Y.encodeStateAsUpdate(doc))
           Y.applyUpdateV2(new Y.Doc(), Y.encodeStateAsUpdateV2(doc))
-          if (on) doc.getText('t').insert(0, 'still alive')
+          if (on) use(doc)
         }
         merge([u, merge([u, u])])
         diff(u, new Uint8Array([0]))
