@@ -99,7 +99,7 @@ func (d *decoderV2) block() error {
 		return d.fail(err)
 	}
 	client := ClientID(c)
-	d.begin(client, clock, int(structs), 1)
+	d.begin(client, clock, int(structs), 4)
 	for range structs {
 		if clock, err = d.structure(client, clock); err != nil {
 			return err
