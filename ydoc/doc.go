@@ -21,4 +21,18 @@
 // A merge joins neighbours that are one run, which Y.mergeUpdates does not: merging
 // the log of a text document gives about the size of its state. Exact asks for
 // the bytes that Yjs would write.
+//
+// There are two doors. DecodeUpdate is for strangers: it checks everything that
+// bytes alone can show. Merger and the functions on bytes are for what went through
+// it before: they stay memory-safe and return errors for garbage, and skip what only
+// matters to clients. What needs the state of the document beside the update is left
+// to the caller, who should ask, before others see an update: Conflict (two writers
+// with one client id), TypeDepth (types nested so deep that clients overflow
+// their stacks), Ready or Split (references that cannot be met), SplitValue (a
+// value of a map that would break its collection), and cut off what the state has
+// already (AppendDiff), because Yjs trusts the known part of a struct blindly.
+// TestNothingWeAcceptHarmsYjs does just that, with real Yjs as the judge.
+//
+// Not bounded here: many clients that insert at one place make Yjs's placement search
+// quadratic. It takes an index over a document, or a budget, to see it.
 package ydoc
