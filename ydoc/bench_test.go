@@ -128,6 +128,30 @@ func BenchmarkMerge(b *testing.B) {
 	}
 }
 
+// BenchmarkMergeMixed merges what many clients wrote at the same time, as it comes
+// and in the worst order.
+func BenchmarkMergeMixed(b *testing.B) {
+	var mixed [][]byte
+	for i := range uint64(100_000) {
+		client, clock := 1+i%50, i/50
+		var origin *id
+		if clock > 0 {
+			origin = &id{Client: ydoc.ClientID(client), Clock: ydoc.Clock(clock - 1)}
+		}
+		mixed = append(mixed, new(builder).at(client, clock).text(origin, nil, "a").bytes())
+	}
+	shuffled := slices.Clone(mixed)
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	for name, updates := range map[string][][]byte{"as-it-comes": mixed, "shuffled": shuffled} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				mergeAll(b, updates)
+			}
+		})
+	}
+}
+
 func BenchmarkMerged(b *testing.B) {
 	updates, _ := traceUpdates(b)
 	merged := mergeAll(b, updates)

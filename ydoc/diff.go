@@ -43,9 +43,12 @@ func DiffUpdate(f Format, update []byte, since StateVector) ([]byte, error) {
 }
 
 func diffV1(update []byte, since StateVector) ([]byte, bool) {
-	dst, at, ok := scanDiff(make([]byte, 0, len(update)), update, since)
+	dst, at, ok := scanDiff(nil, update, since)
 	if !ok {
 		return nil, false
+	}
+	if end := scanDeletes(update, at); end >= 0 {
+		return append(dst, update[at:end]...), true
 	}
 	var ds DeleteSet
 	r := lib0.NewReader(update[at:])

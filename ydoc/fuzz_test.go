@@ -86,6 +86,14 @@ func fuzzDecode(t *testing.T, b []byte, f ydoc.Format) {
 	} else if want := exact(t, f, u.Append(nil, f)).AppendDiff(nil, f, sv); len(ydoc.Dump(decode(t, diff, f))) != len(ydoc.Dump(decode(t, want, f))) {
 		t.Errorf("diff is\n%x, not\n%x", diff, want)
 	}
+	if diff, err := ydoc.DiffUpdate(f, b, sv); err != nil {
+		t.Errorf("diff: %v", err)
+	} else if got, want := decode(t, diff, f), exact(t, f, u.Append(nil, f)).AppendDiff(nil, f, sv); !slices.Equal(ydoc.Dump(got), ydoc.Dump(decode(t, want, f))) || !got.DeletesWithin(u) || !u.DeletesWithin(got) {
+		t.Errorf("diff of the bytes as they came is\n%x, not\n%x", diff, want)
+	}
+	if got, err := ydoc.StateVectorOf(f, b); err != nil || !got.Equal(u.StateVector()) {
+		t.Errorf("state vector of the bytes as they came %v, %v", got, err)
+	}
 	if got, err := ydoc.StateVectorOf(f, u.Append(nil, f)); err != nil || !got.Equal(u.StateVector()) {
 		t.Errorf("state vector %v, %v", got, err)
 	}

@@ -3,6 +3,7 @@ package ydoc
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/heapsync/heapsync/ydoc/lib0"
 )
@@ -261,6 +262,7 @@ func scanDiff(dst, b []byte, since StateVector) (_ []byte, deletes int, ok bool)
 			i = next
 		}
 		if first >= 0 {
+			e.dst = slices.Grow(e.dst, len(b)-first+maxHead)
 			e.dst = lib0.AppendVarUint(e.dst, left)
 			e.dst = lib0.AppendVarUint(e.dst, uint64(h.client))
 			if known <= clock {
@@ -279,6 +281,36 @@ func scanDiff(dst, b []byte, since StateVector) (_ []byte, deletes int, ok bool)
 	e.finish(mark, written)
 	return e.dst, i, true
 }
+
+// scanDeletes skips the V1 delete set at i. It gives up unless clients descend and the
+// ranges of each ascend without touching, so that the bytes may be copied.
+func scanDeletes(b []byte, i int) int {
+	clients, i := scanUint(b, i)
+	before := uint64(lib0.MaxInt) + 1
+	for range clients {
+		var client, ranges uint64
+		client, i = scanUint(b, i)
+		ranges, i = scanUint(b, i)
+		if i < 0 || client >= before || ranges > uint64(len(b)-i) || ranges == 0 {
+			return gaveUp
+		}
+		before = client
+		end := uint64(0)
+		for k := range ranges {
+			var from, length uint64
+			from, i = scanUint(b, i)
+			length, i = scanUint(b, i)
+			if i < 0 || length == 0 || from <= end && k > 0 {
+				return gaveUp
+			}
+			end = from + length
+		}
+	}
+	return i
+}
+
+// maxHead is more than the bytes of a block's head and what a cut adds to a struct.
+const maxHead = 64
 
 // cutStruct writes a clock and the part of the V1 struct in b, which starts at
 // clock, from known on.
