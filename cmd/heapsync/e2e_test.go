@@ -158,6 +158,8 @@ func nodeTest(t *testing.T, p *process, timeout time.Duration, env []string, arg
 	cmd := exec.CommandContext(ctx, "node", args...)
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), "HEAPSYNC_URL="+p.url, "HEAPSYNC_BIN="+binary, "HEAPSYNC_DIR="+p.dir), env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("node %s: %v\n%s\nserver:\n%s", strings.Join(args, " "), err, out, tail(p.stderr.String()))
@@ -178,4 +180,15 @@ func TestRealClients(t *testing.T) {
 	t.Parallel()
 	p := startServer(t, t.TempDir())
 	nodeTest(t, p, 3*time.Minute, nil, "clients.test.mjs")
+}
+
+var (
+	sessions = flag.Int("sessions", 20, "how many seeded sessions TestRandomSessionsConverge runs")
+	seed     = flag.Int("seed", int(time.Now().UnixNano()%1_000_000), "first seed of TestRandomSessionsConverge")
+)
+
+func TestRandomSessionsConverge(t *testing.T) {
+	t.Parallel()
+	t.Logf("first seed %d", *seed)
+	nodeTest(t, &process{stderr: &lockedBuffer{}}, 10*time.Minute, nil, "random.mjs", fmt.Sprint(*seed), fmt.Sprint(*sessions), "300")
 }

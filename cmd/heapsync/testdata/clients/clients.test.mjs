@@ -3,9 +3,8 @@
 import { test, after } from 'node:test'
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import WebSocket from 'ws'
 import * as Y from 'yjs'
-import { content, device, Device, event, hSynced, id, same, until, url, wsURL, ySynced } from './lib.mjs'
+import { content, device, Device, event, hSynced, id, same, until, url, WebSocket, wsURL, ySynced } from './lib.mjs'
 
 const admin = (...args) => execFileSync(process.env.HEAPSYNC_BIN, ['admin', ...args, '--data', process.env.HEAPSYNC_DIR], { encoding: 'utf8' })
 const open = []

@@ -3,8 +3,16 @@
 import { createHash, generateKeyPairSync, sign, randomUUID } from 'node:crypto'
 import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider'
 import { WebsocketProvider } from 'y-websocket'
-import WebSocket from 'ws'
+import WS from 'ws'
 import * as Y from 'yjs'
+
+// WebSocket is ws, made like a browser's: an error that nobody listens to is none.
+export class WebSocket extends WS {
+  constructor (...args) {
+    super(...args)
+    this.on('error', () => {})
+  }
+}
 
 export const url = process.env.HEAPSYNC_URL
 export const wsURL = url.replace(/^http/, 'ws')
