@@ -201,6 +201,11 @@ func TestYjsReadsWhatWeMergeCutSplitAndConvert(t *testing.T) {
 			t.Fatalf("after is %s, said %x", got.StateVector, after.Encode())
 		}
 		check("split", ydoc.V1, append([][]byte{ready.Append(nil, ydoc.V1), rest.Append(nil, ydoc.V1)}, updates...)...)
+		for f, all := range map[ydoc.Format][]string{ydoc.V1: append(s.V1, s.States...), ydoc.V2: append(s.V2, s.StatesV2...)} {
+			for _, one := range all {
+				decode(t, unhex(t, one), f) // what Yjs makes is never refused
+			}
+		}
 		for _, one := range s.States {
 			if id, conflict := decode(t, unhex(t, one), ydoc.V1).Conflict(m.Update()); conflict {
 				t.Fatalf("state of a client conflicts at %v", id)
