@@ -2,7 +2,6 @@ package syncserver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -123,5 +122,9 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the client may be gone
+	body, err := encodeJSON(p)
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	_, _ = w.Write(body) // the client may be gone
 }

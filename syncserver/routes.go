@@ -2,6 +2,8 @@ package syncserver
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // handler answers one request. An error it returns becomes a problem; it must
@@ -86,10 +88,24 @@ func (s *Server) mux() *http.ServeMux {
 		mux.Handle(rt.pattern, s.serve(rt))
 	}
 	mux.Handle("/api/", s.serve(route{"/api/", public, s.noRoute, 0}))
+	s.routed = mux
 	return mux
 }
 
-// noRoute answers what no other route does.
-func (s *Server) noRoute(http.ResponseWriter, *http.Request) error {
+// noRoute answers what no other route does: the path is unknown, or has a route
+// for other methods only.
+func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) error {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		probe := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+		if _, pattern := s.routed.Handler(probe); strings.HasPrefix(pattern, method+" ") {
+			allowed = append(allowed, method)
+		}
+	}
+	// An administrator's route does not exist for others.
+	if len(allowed) > 0 && !slices.Contains(allowed, r.Method) && !strings.HasPrefix(r.URL.Path, "/api/admin/") {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return newProblem(405, "method_not_allowed", "this route takes "+strings.Join(allowed, ", "))
+	}
 	return newProblem(404, "not_found", "no such route; GET /api/ says what this server can do")
 }

@@ -32,6 +32,7 @@ type Config struct {
 type Server struct {
 	Config
 	handler http.Handler
+	routed  *http.ServeMux
 	limiter *limiter
 	web     http.Handler
 	started time.Time

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,7 @@ const drainTimeout = 8 * time.Second
 
 func serve(ctx context.Context, cfg *config, stdout io.Writer, stderr *os.File) error {
 	logger := newLogger(cfg, stderr)
+	syscall.Umask(0o077) // what is kept is nobody else's to read
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make data folder: %w", err)
 	}

@@ -135,11 +135,17 @@ func (s *Store) close() error {
 	return err
 }
 
-// Health returns nil while the store can write, else ErrFull or ErrFailed. While
-// the disk is full it tries a small write, at most once a second.
+// Health returns nil while the store reads, and can write, else what stands in the
+// way: ErrFull or ErrFailed if it cannot write. While the disk is full it tries a
+// small write, at most once a second.
 func (s *Store) Health(ctx context.Context) error {
 	p := s.writer.trouble.Load()
 	if p == nil {
+		var tables int
+		err := s.readers.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables)
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
 		return nil
 	}
 	if errors.Is(*p, blocks.ErrFailed) || !s.mayProbe() {
