@@ -79,7 +79,7 @@ func (d *demoDevice) call(ctx context.Context, path, token string, body, answer 
 		return fmt.Errorf("no server answers at %s; start one with heapsync serve: %w", d.url, err)
 	}
 	defer res.Body.Close()
-	text, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	text, err = io.ReadAll(io.LimitReader(res.Body, 64<<20))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
