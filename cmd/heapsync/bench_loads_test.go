@@ -54,8 +54,9 @@ type receiver struct {
 	err error
 }
 
-// run reads until the socket ends. sentBy finds a client's send log; edits sent
-// before since are not timed.
+// run reads until the socket ends. sentBy finds the send log of a client, nil
+// for the socket's own, whose edits some servers send back. Edits sent before since
+// are not timed.
 func (r *receiver) run(s *benchSocket, every ydoc.Clock, since *atomic.Int64, sentBy func(ydoc.ClientID) *sendLog) {
 	for {
 		m, err := s.next()
@@ -70,8 +71,11 @@ func (r *receiver) run(s *benchSocket, every ydoc.Clock, since *atomic.Int64, se
 		}
 		now := time.Now().UnixNano()
 		err = clocksOf(m.payload, func(client ydoc.ClientID, from, to ydoc.Clock) {
-			r.got.Add(uint64(to - from))
 			log, begin := sentBy(client), since.Load()
+			if log == nil {
+				return
+			}
+			r.got.Add(uint64(to - from))
 			for c := (from + every - 1) / every * every; c < to; c += every {
 				if sent := log.at(c).Load(); sent >= begin {
 					r.lat.add(time.Duration(now - sent))
@@ -200,7 +204,12 @@ func manyBlocks(t *benchTarget, n int, hocuspocus bool, took time.Duration) (res
 	for i := range receivers {
 		logs[i] = new(sendLog)
 		wg.Go(func() {
-			receivers[i].run(sockets[i], 1, &since, func(c ydoc.ClientID) *sendLog { return logs[c-1] })
+			receivers[i].run(sockets[i], 1, &since, func(c ydoc.ClientID) *sendLog {
+				if int(c-1) == i {
+					return nil
+				}
+				return logs[c-1]
+			})
 		})
 	}
 	var stop atomic.Bool
@@ -261,21 +270,21 @@ func pace(sockets []*benchSocket, logs []*sendLog, first, pacers int, every time
 
 // idle opens n sockets on blocks of per clients each, waits until nothing moves,
 // and returns the KiB of memory each costs.
-func idle(t *benchTarget, n, per int, hocuspocus bool) (float64, error) {
+func idle(t *benchTarget, n, per int, hocuspocus bool, rest time.Duration) (float64, error) {
 	// What the server needs once, it gets now.
 	first, err := dialAll(t, 50, hocuspocus, 64, func(i int) string { return fmt.Sprint("warm-", i) })
 	if err != nil {
 		return 0, err
 	}
 	defer closeAll(first)
-	time.Sleep(time.Second)
+	time.Sleep(rest / 2)
 	before := t.usage()
 	sockets, err := dialAll(t, n, hocuspocus, 64, func(i int) string { return fmt.Sprint("idle-", i/per) })
 	if err != nil {
 		return 0, err
 	}
 	defer closeAll(sockets)
-	time.Sleep(4 * time.Second)
+	time.Sleep(rest)
 	return float64(t.usage().rss-before.rss) / float64(n), nil
 }
 

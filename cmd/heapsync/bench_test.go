@@ -30,20 +30,19 @@ var (
 	serverFile = flag.String("server", "", "measure this heapsync, not the one that is built for the tests")
 )
 
-// table collects a benchmark's rows and logs them at its end.
+// table collects a benchmark's rows and prints them at its end.
 type table struct {
-	b    *testing.B
 	text strings.Builder
 	w    *tabwriter.Writer
 }
 
 func newTable(b *testing.B, heads ...string) *table {
-	t := &table{b: b}
+	t := &table{}
 	t.w = tabwriter.NewWriter(&t.text, 0, 0, 2, ' ', 0)
 	t.row(heads...)
 	b.Cleanup(func() {
 		_ = t.w.Flush()
-		b.Log("\n" + t.text.String())
+		fmt.Println("\n" + t.text.String()) // the log of a benchmark is cut after ten lines
 	})
 	return t
 }
@@ -58,7 +57,12 @@ func ratio(ours, theirs float64) string {
 	return fmt.Sprintf("%.2f", ours/theirs)
 }
 
-func ms(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()*1e3) }
+func ms(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", d.Seconds()*1e3)
+}
 
 // size is what the loads are made of.
 func size[T any](short, long T) T {
@@ -126,11 +130,11 @@ func BenchmarkRivalsIdle(b *testing.B) {
 	n := size(300, 5000)
 	for b.Loop() {
 		out := newTable(b, "server", "protocol", "sockets", "blocks", "KiB each", "heapsync is")
-		for _, per := range []int{100, 1} {
+		for _, per := range size([]int{1}, []int{100, 1}) {
 			var ours [2]float64
 			run := func(hocuspocus bool) func(*benchTarget) {
 				return func(t *benchTarget) {
-					kib, err := idle(t, n, per, hocuspocus)
+					kib, err := idle(t, n, per, hocuspocus, size(time.Second/2, 4*time.Second))
 					if err != nil {
 						b.Fatal(err)
 					}
@@ -155,7 +159,7 @@ func BenchmarkRivalsIdle(b *testing.B) {
 func BenchmarkRivalsIngest(b *testing.B) {
 	for b.Loop() {
 		out := newTable(b, "server", "writers", "window", "edits acknowledged/s", "p50 ms", "p99 ms", "cores", "durable")
-		for _, window := range []int{1, 16, 256} {
+		for _, window := range size([]int{16}, []int{1, 16, 256}) {
 			onEach(b, func(t *benchTarget) {
 				res, err := ingest(t, 100, window, size(time.Second/2, 3*time.Second))
 				if err != nil {
@@ -175,7 +179,7 @@ func BenchmarkRivalsIngest(b *testing.B) {
 func BenchmarkRivalsOpen(b *testing.B) {
 	updates, what := benchTrace(b)
 	if !*full {
-		updates = updates[:min(len(updates), 20_000)]
+		updates = updates[:min(len(updates), 5_000)]
 	}
 	for b.Loop() {
 		out := newTable(b, "server", "edits", "step 2 bytes", "first ms", "second ms", "heapsync is")
