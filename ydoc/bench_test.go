@@ -15,7 +15,7 @@ import (
 
 // traceUpdates returns the updates of a real editing session, one for each of
 // 259,778 edits of a text by client 1, and the size of the document's state. Yjs makes
-// them (bench/ydoc/traces.mjs) and leaves them in the user's cache. Where they are
+// them (testdata/rivals/traces.mjs) and leaves them in the user's cache. Where they are
 // missing it falls back to a synthetic session of about the same statistics, and
 // says so; state is then 0.
 func traceUpdates(t testing.TB) (updates [][]byte, state int) {
@@ -95,7 +95,7 @@ func TestMergeOfATraceIsAboutAsSmallAsItsState(t *testing.T) {
 	if state > 0 && len(merged)*10 > state*16 {
 		t.Errorf("merge has %d bytes, state %d", len(merged), state)
 	}
-	if name := os.Getenv("HEAPSYNC_BENCH_MERGED"); name != "" { // for bench/ydoc
+	if name := os.Getenv("HEAPSYNC_BENCH_MERGED"); name != "" { // for testdata/rivals
 		if err := os.WriteFile(name, merged, 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..')
 const testdata = process.env.HEAPSYNC_TESTDATA ?? join(root, '..', 'shared', 'testdata')
 export const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'heapsync')
 const vectors = JSON.parse(readFileSync(join(root, 'ydoc/testdata/vectors/yjs-vectors.json'), 'utf8'))

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { traceUpdates } from './traces.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const root = join(here, '..', '..')
+const root = join(here, '..', '..', '..')
 const joined = join(mkdtempSync(join(tmpdir(), 'heapsync-bench-')), 'joined')
 const run = (command, args, env = {}) =>
   execFileSync(command, args, { cwd: root, encoding: 'utf8', env: { ...process.env, ...env }, maxBuffer: 1 << 26 })
