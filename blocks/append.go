@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 
 	"github.com/heapsync/heapsync/ydoc"
 )
@@ -72,6 +73,12 @@ func (l *Log) Append(ctx context.Context, req Append, done func(Appended, error)
 	if err != nil {
 		return err
 	}
+	// Room is taken before anything of the update counts, so that there is nothing
+	// to take back of a block whose other updates are on their way to the disk.
+	if !l.committer.reserve(int64(len(req.Update))) {
+		return ErrUnavailable
+	}
+	defer l.committer.unreserve(int64(len(req.Update)))
 	a := l.acquire(req.Key)
 	release := true
 	defer func() {
@@ -90,7 +97,7 @@ func (l *Log) Append(ctx context.Context, req Append, done func(Appended, error)
 	if in.adds() || a.busy() {
 		// Even what adds nothing is acknowledged only after what it repeats.
 		if !l.committer.enqueue(a, &in, done) {
-			a.loaded = false
+			a.forget() // the server stops: nothing is taken any more
 			a.mu.Unlock()
 			return ErrUnavailable
 		}
@@ -126,6 +133,7 @@ type incoming struct {
 	release []HeldUpdate
 	creates bool
 	pending bool
+	again   bool // it was held before: what is left of it is within its budget
 }
 
 // adds says whether the update has anything to be stored.
@@ -154,7 +162,7 @@ func (l *Log) accept(ctx context.Context, a *activeBlock, in *incoming) error {
 	switch {
 	case a.head.DeletedAt != 0:
 		return ErrDeleted
-	case a.head.Quarantine != "":
+	case a.head.Quarantine != "" || a.unreadable.Load():
 		return ErrQuarantined
 	case in.SyncVersion != 0 && in.SyncVersion != a.head.SyncVersion && a.head.Ref != 0:
 		return ErrVersionMismatch
@@ -170,23 +178,57 @@ func (l *Log) accept(ctx context.Context, a *activeBlock, in *incoming) error {
 	if err := l.checkClocks(ctx, a, in); err != nil {
 		return err
 	}
-	if err := l.admit(ctx, a, in); err != nil {
-		return err
+	ready := in.u.Ready(a.sv)
+	before := a.mark(!ready || a.head.Held > 0)
+	err := l.admit(ctx, a, in, ready)
+	if err == nil && a.head.Held > 0 && len(in.log) > 0 {
+		err = l.retryHeld(ctx, a, in)
 	}
-	if a.head.Held > 0 && len(in.log) > 0 {
-		if err := l.retryHeld(ctx, a, in); err != nil {
-			return err
-		}
+	if err != nil {
+		a.restore(before)
+		return err
 	}
 	a.recent.add(hash)
 	return nil
 }
 
+// mark is a block's accepted state before an update that may still be refused.
+type mark struct {
+	head    Head
+	sv      ydoc.StateVector
+	heldOwn map[UserID]int64
+	deep    bool // sv and heldOwn are copies
+}
+
+// mark remembers the accepted state. It is a deep copy only if asked for: an
+// update that integrates as a whole moves nothing before it is accepted.
+func (a *activeBlock) mark(deep bool) mark {
+	m := mark{head: a.head, deep: deep}
+	if deep {
+		m.sv, m.heldOwn = a.sv.Clone(), maps.Clone(a.heldOwn)
+	}
+	return m
+}
+
+func (a *activeBlock) restore(m mark) {
+	a.head = m.head
+	if m.deep {
+		a.sv, a.heldOwn = m.sv, m.heldOwn
+	}
+}
+
+// forget has the block read anew before anything else is accepted.
+func (a *activeBlock) forget() {
+	a.loaded = false
+	a.recent = recentHashes{}
+}
+
 // admit splits the update into what integrates now and what has to wait, checks
-// what needs more than the head, and moves the accepted state.
-func (l *Log) admit(ctx context.Context, a *activeBlock, in *incoming) error {
+// what needs more than the head, and moves the accepted state. whole says that
+// all of the update integrates now.
+func (l *Log) admit(ctx context.Context, a *activeBlock, in *incoming, whole bool) error {
 	ready, canonical := in.u, in.u.Canonical()
-	if !in.u.Ready(a.sv) {
+	if !whole {
 		var rest *ydoc.Update
 		ready, rest, _ = in.u.Split(a.sv)
 		canonical = false

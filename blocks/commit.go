@@ -2,6 +2,7 @@ package blocks
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -73,8 +74,20 @@ func (c *committer) init(l *Log) {
 	c.done = make(chan committed, relayBacklog)
 }
 
+// reserve takes room in the queue for an update of n bytes, for as long as it is
+// looked at; false if too much waits already. One update alone always has room.
+func (c *committer) reserve(n int64) bool {
+	if waiting := c.bytes.Add(n); waiting > n && waiting > c.log.limits.QueueBytes {
+		c.bytes.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (c *committer) unreserve(n int64) { c.bytes.Add(-n) }
+
 // enqueue adds in to the block's next commit. a.mu is held. It returns false if
-// nothing more is taken: the server stops, or too much waits.
+// nothing more is taken: the server stops.
 func (c *committer) enqueue(a *activeBlock, in *incoming, done func(Appended, error)) bool {
 	var bytes int64
 	for _, u := range in.log {
@@ -82,9 +95,6 @@ func (c *committer) enqueue(a *activeBlock, in *incoming, done func(Appended, er
 	}
 	for _, h := range in.hold {
 		bytes += int64(len(h.Bytes))
-	}
-	if c.bytes.Load() > 0 && c.bytes.Load()+bytes > c.log.limits.QueueBytes {
-		return false
 	}
 	q := a.queued
 	if q == nil {
@@ -197,6 +207,12 @@ func (c *committer) commit(batch []*queuedCommit) {
 		err = c.log.store.Commit(ctx, b)
 		cancel()
 	}
+	if len(b.Blocks) > 1 && concernsOneBlock(err) {
+		for _, q := range batch { // the others must not fail with it
+			c.commit([]*queuedCommit{q})
+		}
+		return
+	}
 	for _, q := range batch {
 		c.bytes.Add(-q.bytes)
 		if orphan := q.block.settle(q, err); orphan != nil {
@@ -206,6 +222,12 @@ func (c *committer) commit(batch []*queuedCommit) {
 	}
 	c.noteDone(batch, b.At, err)
 	c.done <- committed{batch, b.At, err}
+}
+
+// concernsOneBlock tells what is wrong with one block of a batch from what keeps
+// the store from writing.
+func concernsOneBlock(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrInvalid)
 }
 
 func (q *queuedCommit) writes() bool {
@@ -220,8 +242,7 @@ func (a *activeBlock) settle(q *queuedCommit, err error) (orphan *queuedCommit) 
 	defer a.mu.Unlock()
 	a.inflight = nil
 	if err != nil {
-		a.loaded = false
-		a.recent = recentHashes{}
+		a.forget()
 		orphan, a.queued = a.queued, nil
 		return orphan
 	}
@@ -230,6 +251,9 @@ func (a *activeBlock) settle(q *queuedCommit, err error) (orphan *queuedCommit) 
 	a.head.CreatedAt, a.head.UpdatedAt = stored.CreatedAt, stored.UpdatedAt
 	a.head.Tail, a.head.TailBytes = stored.Tail, stored.TailBytes
 	a.head.StateVector = stored.StateVector
+	if a.queued == nil { // what expired meanwhile counts no more
+		a.head.Held, a.head.HeldBytes = stored.Held, stored.HeldBytes
+	}
 	for _, h := range q.hold {
 		if a.heldOwn[h.User] -= int64(len(h.Bytes)); a.heldOwn[h.User] <= 0 {
 			delete(a.heldOwn, h.User)

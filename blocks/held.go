@@ -16,6 +16,24 @@ func (l *Log) hold(ctx context.Context, a *activeBlock, in *incoming, rest *ydoc
 	bytes := rest.Append(nil, ydoc.V1)
 	size := int64(len(bytes))
 	user := in.Author.User
+	if !in.again {
+		if err := l.checkHeld(ctx, a, user, size); err != nil {
+			return err
+		}
+	}
+	if a.heldOwn == nil {
+		a.heldOwn = make(map[UserID]int64)
+	}
+	a.heldOwn[user] += size
+	a.head.Held++
+	a.head.HeldBytes += size
+	in.pending = true
+	in.hold = append(in.hold, HeldUpdate{User: user, Session: in.Author.Session, Bytes: bytes})
+	return nil
+}
+
+// checkHeld refuses what would pass the bounds of what may be held.
+func (l *Log) checkHeld(ctx context.Context, a *activeBlock, user UserID, size int64) error {
 	if a.head.HeldBytes+size > l.limits.HeldPerBlock {
 		return fmt.Errorf("updates of this block that wait for others may have %d bytes together: %w", l.limits.HeldPerBlock, ErrTooLarge)
 	}
@@ -26,14 +44,6 @@ func (l *Log) hold(ctx context.Context, a *activeBlock, in *incoming, rest *ydoc
 	if byUser+a.heldOwn[user]+size > l.limits.HeldPerUser {
 		return fmt.Errorf("your updates that wait for others may have %d bytes together: %w", l.limits.HeldPerUser, ErrTooLarge)
 	}
-	if a.heldOwn == nil {
-		a.heldOwn = make(map[UserID]int64)
-	}
-	a.heldOwn[user] += size
-	a.head.Held++
-	a.head.HeldBytes += size
-	in.pending = true
-	in.hold = append(in.hold, HeldUpdate{User: user, Session: in.Author.Session, Bytes: bytes})
 	return nil
 }
 
@@ -53,15 +63,12 @@ func (l *Log) retryHeld(ctx context.Context, a *activeBlock, in *incoming) error
 		progress = false
 		var still []HeldUpdate
 		for _, h := range waiting {
-			moved, err := l.tryHeld(ctx, a, in, h)
+			moved, left, err := l.tryHeld(ctx, a, in, h)
 			if err != nil {
 				return err
 			}
-			if moved {
-				progress = true
-			} else {
-				still = append(still, h)
-			}
+			progress = progress || moved
+			still = append(still, left...)
 		}
 		waiting = still
 	}
@@ -73,40 +80,44 @@ func (l *Log) retryHeld(ctx context.Context, a *activeBlock, in *incoming) error
 	return nil
 }
 
-// tryHeld logs what of h integrates now, and holds what is left anew. One whose
-// client id has become another user's since is dropped: it was taken on trust
-// before that user was known, and would delete or displace what they write.
-func (l *Log) tryHeld(ctx context.Context, a *activeBlock, in *incoming, h HeldUpdate) (moved bool, err error) {
+// tryHeld logs what of h integrates now, and holds what is left anew. What it has
+// of a client id that has become another user's since is dropped: it was taken on
+// trust before that user was known, and would delete or displace what they write.
+func (l *Log) tryHeld(ctx context.Context, a *activeBlock, in *incoming, h HeldUpdate) (moved bool, left []HeldUpdate, err error) {
 	u, err := l.decode(h.Bytes)
 	if err != nil {
-		return false, fmt.Errorf("held update %d of %s: %w", h.ID, a.key, ErrCorrupt)
+		return false, nil, fmt.Errorf("held update %d of %s: %w", h.ID, a.key, ErrCorrupt)
 	}
 	again := &incoming{
 		Append: Append{Key: a.key, Author: Author{User: h.User, Session: h.Session}, Update: h.Bytes, Whole: true},
 		u:      u,
+		again:  true,
 	}
 	if err := l.loadOwners(ctx, a, u); err != nil {
-		return false, err
+		return false, nil, err
 	}
-	if client, taken := a.takenByOther(u, h.User); taken {
+	client, taken := a.takenByOther(u, h.User)
+	if taken {
 		_ = l.foreignAhead(ctx, a, again, client, "held structs or deletions") // audits
-		l.unhold(a, in, h)
-		return true, nil
-	}
-	if ready, _, _ := u.Split(a.sv); ready.Empty() {
-		return false, nil
+		again.u = u.Only(func(c ydoc.ClientID) bool { return !a.foreign(c, h.User) })
+	} else if ready, _, _ := u.Split(a.sv); ready.Empty() {
+		return false, []HeldUpdate{h}, nil
 	}
 	l.unhold(a, in, h)
-	if err := l.admit(ctx, a, again); err != nil {
+	if again.u.Empty() {
+		return true, nil, nil
+	}
+	before := a.mark(true)
+	if err := l.admit(ctx, a, again, false); err != nil {
 		if _, refused := err.(*Refusal); refused {
-			return true, nil // audited where it was refused
+			a.restore(before)
+			return true, nil, nil // audited where it was refused
 		}
-		return false, err
+		return false, nil, err
 	}
 	in.log = append(in.log, again.log...)
 	in.claims = append(in.claims, again.claims...)
-	in.hold = append(in.hold, again.hold...)
-	return true, nil
+	return true, again.hold, nil
 }
 
 // unhold takes h out of what is held; one that has never been stored needs no
@@ -116,6 +127,8 @@ func (l *Log) unhold(a *activeBlock, in *incoming, h HeldUpdate) {
 	a.head.HeldBytes -= int64(len(h.Bytes))
 	if h.ID != 0 {
 		in.release = append(in.release, h)
+	} else {
+		a.heldOwn[h.User] -= int64(len(h.Bytes))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/heapsync/heapsync/ydoc"
@@ -81,6 +82,8 @@ type Log struct {
 type activeBlock struct {
 	key  BlockKey
 	refs int // guarded by Log.mu
+
+	unreadable atomic.Bool // found out since the head was read: it is quarantined
 
 	// mu guards all below.
 	mu       sync.Mutex
@@ -167,12 +170,14 @@ func (l *Log) load(ctx context.Context, a *activeBlock) error {
 	head, err := l.store.Head(ctx, a.key)
 	if errors.Is(err, ErrNotFound) {
 		head = Head{Key: a.key, SyncVersion: 1}
+	} else if errors.Is(err, ErrCorrupt) {
+		return l.quarantine(a.key, err)
 	} else if err != nil {
 		return fmt.Errorf("read head of %s: %w", a.key, err)
 	}
 	sv, err := ydoc.DecodeStateVector(head.StateVector)
 	if err != nil && len(head.StateVector) > 0 {
-		return fmt.Errorf("state vector of %s: %w", a.key, ErrCorrupt)
+		return l.quarantine(a.key, fmt.Errorf("state vector: %w", err))
 	}
 	a.head, a.sv, a.loaded = head, sv, true
 	a.owners = nil

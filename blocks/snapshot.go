@@ -2,6 +2,8 @@ package blocks
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,6 +95,21 @@ func (f *folder) expireHeld(ctx context.Context) {
 		f.log.logger.Warn("held updates not expired", "err", err)
 	} else if n > 0 {
 		f.log.logger.Info("held updates expired", "count", n)
+		f.log.refresh()
+	}
+}
+
+// refresh has the blocks in memory read anew, but for those that are being written.
+func (l *Log) refresh() {
+	l.mu.Lock()
+	active := slices.Collect(maps.Values(l.active))
+	l.mu.Unlock()
+	for _, a := range active {
+		a.mu.Lock()
+		if !a.busy() {
+			a.forget()
+		}
+		a.mu.Unlock()
 	}
 }
 

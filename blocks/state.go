@@ -42,8 +42,7 @@ func (l *Log) read(ctx context.Context, key BlockKey) (*state, error) {
 		err = ErrQuarantined
 	}
 	if errors.Is(err, ErrCorrupt) {
-		l.quarantine(key, err)
-		err = ErrQuarantined
+		err = l.quarantine(key, err)
 	}
 	if err != nil {
 		st.free()
@@ -69,7 +68,7 @@ func (st *state) add(snapshot Snapshot, tail []LoggedUpdate) error {
 // readWithQueued is read plus what is accepted and not yet on disk. a.mu is held.
 func (l *Log) readWithQueued(ctx context.Context, a *activeBlock) (*state, error) {
 	st, err := l.read(ctx, a.key)
-	if errors.Is(err, ErrNotFound) && a.busy() {
+	if errors.Is(err, ErrNotFound) && a.head.Ref == 0 { // it is being created
 		l.loads <- struct{}{}
 		st, err = &state{merged: mergers.Get().(*ydoc.Merger), log: l}, nil
 	}
@@ -92,12 +91,12 @@ func (l *Log) readWithQueued(ctx context.Context, a *activeBlock) (*state, error
 }
 
 // quarantine makes a block read-only whose bytes cannot be read, so that nothing
-// is ever built on less than what was stored.
-func (l *Log) quarantine(key BlockKey, cause error) {
+// is ever built on less than what was stored. It returns ErrQuarantined.
+func (l *Log) quarantine(key BlockKey, cause error) error {
 	l.logger.Error("block quarantined", "heap", key.Heap, "block", key.Block, "err", cause)
 	ctx := context.Background()
 	head, err := l.store.Head(ctx, key)
-	if err == nil {
+	if err == nil || errors.Is(err, ErrCorrupt) && head.Ref != 0 {
 		err = l.store.Quarantine(ctx, head.Ref, cause.Error())
 	}
 	if err != nil {
@@ -105,11 +104,8 @@ func (l *Log) quarantine(key BlockKey, cause error) {
 	}
 	a := l.acquire(key)
 	defer l.release(a)
-	go func() { // the caller may hold a.mu
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.head.Quarantine = cause.Error()
-	}()
+	a.unreadable.Store(true) // the caller may hold a.mu
+	return ErrQuarantined
 }
 
 // Diff is what a reader of a block lacks.
@@ -137,8 +133,13 @@ func (l *Log) Diff(ctx context.Context, key BlockKey, since ydoc.StateVector) (D
 // snapshot covers more than after, it is the whole state.
 func (l *Log) After(ctx context.Context, key BlockKey, after Seq) (Diff, error) {
 	head, snapshot, tail, err := l.store.State(ctx, key)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrCorrupt):
+		return Diff{}, l.quarantine(key, err)
+	case err != nil:
 		return Diff{}, err
+	case head.Quarantine != "":
+		return Diff{}, ErrQuarantined
 	}
 	if snapshot.Seq > after {
 		return l.Diff(ctx, key, ydoc.StateVector{})
@@ -150,7 +151,7 @@ func (l *Log) After(ctx context.Context, key BlockKey, after Seq) (Diff, error) 
 			continue
 		}
 		if err := m.Add(u.Bytes, ydoc.V1); err != nil {
-			return Diff{}, fmt.Errorf("update %d of %s: %v: %w", u.Seq, key, err, ErrCorrupt)
+			return Diff{}, l.quarantine(key, fmt.Errorf("update %d: %w", u.Seq, err))
 		}
 	}
 	return Diff{head, m.Append(nil, ydoc.V1)}, nil

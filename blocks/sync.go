@@ -165,7 +165,7 @@ func statusOf(err error) string {
 		return StatusForbidden
 	case errors.Is(err, ErrTooLarge):
 		return StatusTooLarge
-	case errors.Is(err, ErrInvalid), errors.Is(err, ErrQuarantined):
+	case errors.Is(err, ErrInvalid), errors.Is(err, ErrQuarantined), errors.Is(err, ErrCorrupt):
 		return StatusInvalid
 	}
 	return StatusUnavailable

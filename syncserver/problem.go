@@ -70,6 +70,7 @@ var problems = []struct {
 	{blocks.ErrTooLarge, 413, "too_large", 0, ""},
 	{blocks.ErrInvalid, 400, "invalid", 0, ""},
 	{blocks.ErrQuarantined, 409, "quarantined", 0, "stored bytes of this block cannot be read; it is read-only until an administrator looks at it"},
+	{blocks.ErrCorrupt, 409, "quarantined", 0, "stored bytes of this block cannot be read; an administrator has to look at it"},
 	{blocks.ErrFull, http.StatusInsufficientStorage, "storage_full", 10, "the server's disk is full; nothing was stored"},
 	{blocks.ErrFailed, 503, "unavailable", 60, "the server's disk failed; nothing was stored"},
 	{blocks.ErrUnavailable, 503, "unavailable", 5, "the server cannot write now; nothing was stored"},

@@ -189,6 +189,23 @@ func (u *Update) Split(sv StateVector) (ready, rest *Update, after StateVector) 
 	return ready, rest, after
 }
 
+// Only returns what u has, structs and deletions, of the clients that keep says yes
+// to. It shares memory with u.
+func (u *Update) Only(keep func(ClientID) bool) *Update {
+	only := u.share()
+	for _, g := range u.groups {
+		if keep(g.client) {
+			only.groups = append(only.groups, g)
+		}
+	}
+	for _, d := range u.deletes.ranges {
+		if keep(d.client) {
+			only.deletes.ranges = append(only.deletes.ranges, d)
+		}
+	}
+	return only
+}
+
 // share returns an Update with the nodes of u and no groups or deletions.
 func (u *Update) share() *Update {
 	s := &Update{set: u.set}
