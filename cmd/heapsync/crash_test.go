@@ -37,12 +37,6 @@ type ledger struct {
 	acked     ydoc.Clock // acknowledged as durable
 }
 
-func (l *ledger) clocks() (acked, attempted ydoc.Clock) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.acked, l.attempted
-}
-
 // next makes the writer's next edit.
 func (l *ledger) next(word string) []byte {
 	l.mu.Lock()
@@ -129,6 +123,9 @@ func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
 	}
 	if acked < n {
 		t.Errorf("only %d edits were acknowledged in %d rounds: the load is broken", acked, n)
+	}
+	if code := p.stop(t); code != 0 {
+		t.Errorf("exit code %d after SIGTERM", code)
 	}
 	out, err := exec.Command(binary, "check", "--data", dir).CombinedOutput()
 	if err != nil {
