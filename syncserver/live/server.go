@@ -66,6 +66,8 @@ type Server struct {
 	wg       sync.WaitGroup // conns
 	recheck  chan check
 
+	unsubscribe func() // from commits
+
 	// mu guards all below.
 	mu        sync.Mutex
 	conns     map[*conn]struct{}
@@ -114,16 +116,17 @@ func New(cfg Config) *Server {
 			http.Error(w, reason.Error(), status)
 		},
 	}
+	// From the start: a socket that opens before Run does must miss no commit.
+	srv.unsubscribe = cfg.Blocks.Subscribe(srv.committed)
+	cfg.Auth.OnChange(func(c auth.Change) { srv.ask(check{session: c.Session, account: c.Account}) })
+	cfg.Blocks.OnMemberChange(func(c blocks.MemberChange) { srv.ask(check{heap: c.Heap, account: auth.AccountID(c.User)}) })
 	return srv
 }
 
 // Run relays commits and keeps sockets alive until ctx ends, then closes them all
 // and waits for them.
 func (srv *Server) Run(ctx context.Context) {
-	cancel := srv.cfg.Blocks.Subscribe(srv.committed)
-	defer cancel()
-	srv.cfg.Auth.OnChange(func(c auth.Change) { srv.ask(check{session: c.Session, account: c.Account}) })
-	srv.cfg.Blocks.OnMemberChange(func(c blocks.MemberChange) { srv.ask(check{heap: c.Heap, account: auth.AccountID(c.User)}) })
+	defer srv.unsubscribe()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
