@@ -133,7 +133,10 @@ type incoming struct {
 	release []HeldUpdate
 	creates bool
 	pending bool
-	again   bool // it was held before: what is left of it is within its budget
+
+	// within is the update that lets this one in, which was held before; nil if this
+	// one was not. Its log goes before.
+	within *incoming
 }
 
 // adds says whether the update has anything to be stored.
@@ -243,7 +246,7 @@ func (l *Log) admit(ctx context.Context, a *activeBlock, in *incoming, whole boo
 	if err != nil || !fresh {
 		return err
 	}
-	depth, err := l.depth(ctx, a, ready)
+	depth, err := l.depth(ctx, a, in, ready)
 	if err != nil {
 		return err
 	}
@@ -274,7 +277,7 @@ func (l *Log) fresh(ctx context.Context, a *activeBlock, in *incoming, u *ydoc.U
 	if !overlaps && (hasNew || !in.Whole && deletesAtMost(u, smallDeleteSet)) {
 		return true, nil
 	}
-	st, err := l.readWithQueued(ctx, a)
+	st, err := l.readWithQueued(ctx, a, in)
 	if err != nil {
 		return false, err
 	}
@@ -311,7 +314,7 @@ func (l *Log) conflict(ctx context.Context, a *activeBlock, in *incoming, id ydo
 
 // depth returns the new upper bound of how deep the block's types nest, exact
 // when the cheap bound passes the limit.
-func (l *Log) depth(ctx context.Context, a *activeBlock, u *ydoc.Update) (int, error) {
+func (l *Log) depth(ctx context.Context, a *activeBlock, in *incoming, u *ydoc.Update) (int, error) {
 	rooted, floating := u.TypeDepth()
 	bound := max(a.head.Depth, rooted)
 	if floating > 0 {
@@ -320,7 +323,7 @@ func (l *Log) depth(ctx context.Context, a *activeBlock, u *ydoc.Update) (int, e
 	if bound <= l.limits.TypeDepth {
 		return bound, nil
 	}
-	st, err := l.readWithQueued(ctx, a)
+	st, err := l.readWithQueued(ctx, a, in)
 	if err != nil {
 		return 0, err
 	}

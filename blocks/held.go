@@ -1,6 +1,7 @@
 package blocks
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 
@@ -13,12 +14,17 @@ func (l *Log) hold(ctx context.Context, a *activeBlock, in *incoming, rest *ydoc
 	if rest.Empty() {
 		return nil
 	}
-	bytes := rest.Append(nil, ydoc.V1)
-	size := int64(len(bytes))
+	update := rest.Append(nil, ydoc.V1)
+	size := int64(len(update))
 	user := in.Author.User
-	if !in.again {
-		if err := l.checkHeld(ctx, a, user, size); err != nil {
+	if in.within == nil { // else it had its place before
+		held, err := l.checkHeld(ctx, a, user, update)
+		if err != nil {
 			return err
+		}
+		if held {
+			in.pending = true
+			return nil
 		}
 	}
 	if a.heldOwn == nil {
@@ -28,23 +34,43 @@ func (l *Log) hold(ctx context.Context, a *activeBlock, in *incoming, rest *ydoc
 	a.head.Held++
 	a.head.HeldBytes += size
 	in.pending = true
-	in.hold = append(in.hold, HeldUpdate{User: user, Session: in.Author.Session, Bytes: bytes})
+	in.hold = append(in.hold, HeldUpdate{User: user, Session: in.Author.Session, Bytes: update})
 	return nil
 }
 
-// checkHeld refuses what would pass the bounds of what may be held.
-func (l *Log) checkHeld(ctx context.Context, a *activeBlock, user UserID, size int64) error {
+// maxHeld is how many updates of a block may wait: all are looked at again with
+// every edit.
+const maxHeld = 10_000
+
+// checkHeld refuses what would pass the bounds of what may be held. It says whether
+// the very same waits already.
+func (l *Log) checkHeld(ctx context.Context, a *activeBlock, user UserID, update []byte) (held bool, err error) {
+	size := int64(len(update))
+	if a.head.Held > 0 && a.head.Ref != 0 {
+		waiting, err := l.store.Held(ctx, a.head.Ref)
+		if err != nil {
+			return false, fmt.Errorf("read held updates of %s: %w", a.key, err)
+		}
+		for _, h := range waiting {
+			if h.User == user && bytes.Equal(h.Bytes, update) {
+				return true, nil
+			}
+		}
+	}
+	if a.head.Held >= maxHeld {
+		return false, fmt.Errorf("at most %d updates of this block may wait for others: %w", maxHeld, ErrTooLarge)
+	}
 	if a.head.HeldBytes+size > l.limits.HeldPerBlock {
-		return fmt.Errorf("updates of this block that wait for others may have %d bytes together: %w", l.limits.HeldPerBlock, ErrTooLarge)
+		return false, fmt.Errorf("updates of this block that wait for others may have %d bytes together: %w", l.limits.HeldPerBlock, ErrTooLarge)
 	}
 	byUser, err := l.store.HeldBytesOf(ctx, user)
 	if err != nil {
-		return fmt.Errorf("read held bytes: %w", err)
+		return false, fmt.Errorf("read held bytes: %w", err)
 	}
 	if byUser+a.heldOwn[user]+size > l.limits.HeldPerUser {
-		return fmt.Errorf("your updates that wait for others may have %d bytes together: %w", l.limits.HeldPerUser, ErrTooLarge)
+		return false, fmt.Errorf("your updates that wait for others may have %d bytes together: %w", l.limits.HeldPerUser, ErrTooLarge)
 	}
-	return nil
+	return false, nil
 }
 
 // retryHeld moves held updates that integrate now into the log, in the commit of
@@ -91,7 +117,7 @@ func (l *Log) tryHeld(ctx context.Context, a *activeBlock, in *incoming, h HeldU
 	again := &incoming{
 		Append: Append{Key: a.key, Author: Author{User: h.User, Session: h.Session}, Update: h.Bytes, Whole: true},
 		u:      u,
-		again:  true,
+		within: in,
 	}
 	if err := l.loadOwners(ctx, a, u); err != nil {
 		return false, nil, err
@@ -100,7 +126,7 @@ func (l *Log) tryHeld(ctx context.Context, a *activeBlock, in *incoming, h HeldU
 	if taken {
 		_ = l.foreignAhead(ctx, a, again, client, "held structs or deletions") // audits
 		again.u = u.Only(func(c ydoc.ClientID) bool { return !a.foreign(c, h.User) })
-	} else if ready, _, _ := u.Split(a.sv); ready.Empty() {
+	} else if ready, rest, _ := u.Split(a.sv); ready.Empty() && !rest.Empty() {
 		return false, []HeldUpdate{h}, nil
 	}
 	l.unhold(a, in, h)

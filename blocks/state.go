@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/heapsync/heapsync/ydoc"
@@ -65,8 +66,9 @@ func (st *state) add(snapshot Snapshot, tail []LoggedUpdate) error {
 	return nil
 }
 
-// readWithQueued is read plus what is accepted and not yet on disk. a.mu is held.
-func (l *Log) readWithQueued(ctx context.Context, a *activeBlock) (*state, error) {
+// readWithQueued is read plus what is accepted and not yet on disk, that of in so
+// far included. a.mu is held.
+func (l *Log) readWithQueued(ctx context.Context, a *activeBlock, in *incoming) (*state, error) {
 	st, err := l.read(ctx, a.key)
 	if errors.Is(err, ErrNotFound) && a.head.Ref == 0 { // it is being created
 		l.loads <- struct{}{}
@@ -75,11 +77,12 @@ func (l *Log) readWithQueued(ctx context.Context, a *activeBlock) (*state, error
 	if err != nil {
 		return nil, err
 	}
-	waiting := a.inflight
+	waiting := slices.Clone(a.inflight)
 	if a.queued != nil {
-		for _, u := range a.queued.updates {
-			waiting = append(waiting[:len(waiting):len(waiting)], u.Bytes)
-		}
+		waiting = appendBytes(waiting, a.queued.updates)
+	}
+	for ; in != nil; in = in.within {
+		waiting = appendBytes(waiting, in.log)
 	}
 	for _, b := range waiting {
 		if err := st.merged.Add(b, ydoc.V1); err != nil {
@@ -88,6 +91,13 @@ func (l *Log) readWithQueued(ctx context.Context, a *activeBlock) (*state, error
 		}
 	}
 	return st, nil
+}
+
+func appendBytes(to [][]byte, updates []LoggedUpdate) [][]byte {
+	for _, u := range updates {
+		to = append(to, u.Bytes)
+	}
+	return to
 }
 
 // quarantine makes a block read-only whose bytes cannot be read, so that nothing

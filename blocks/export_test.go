@@ -1,0 +1,6 @@
+package blocks
+
+import "context"
+
+// ExpireHeld does at once what is done every hour.
+func (l *Log) ExpireHeld(ctx context.Context) { l.folder.expireHeld(ctx) }
