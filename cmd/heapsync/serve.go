@@ -90,6 +90,8 @@ func serve(ctx context.Context, cfg *config, stdout io.Writer, stderr *os.File) 
 	server := &http.Server{
 		Handler:           in.api,
 		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       2 * time.Minute, // for 32 MiB over a slow line; sockets have their own
+		WriteTimeout:      5 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
