@@ -104,7 +104,7 @@ func (s *Server) serve(rt route) http.Handler {
 		}
 		r, err := s.authenticate(rt, r)
 		if err == nil {
-			err = s.call(rt.handle, w, r)
+			err = s.withBody(r, maxBody, func() error { return s.call(rt.handle, w, r) })
 		}
 		status := http.StatusOK
 		if err != nil {
@@ -117,6 +117,26 @@ func (s *Server) serve(rt route) http.Handler {
 		}
 		s.logRequest(r, rt, status, start)
 	})
+}
+
+// maxBodies is how many bytes the long bodies of all requests may have together;
+// what is over waits its turn.
+const maxBodies = 256 << 20
+
+// withBody runs handle when there is memory for the request's body.
+func (s *Server) withBody(r *http.Request, maxBody int64, handle func() error) error {
+	size := r.ContentLength
+	if size < 0 || size > maxBody {
+		size = maxBody
+	}
+	if size <= smallBody {
+		return handle()
+	}
+	if err := s.bodies.Acquire(r.Context(), size); err != nil {
+		return err
+	}
+	defer s.bodies.Release(size)
+	return handle()
 }
 
 func (s *Server) logRequest(r *http.Request, rt route, status int, start time.Time) {

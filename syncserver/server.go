@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/syncserver/live"
@@ -34,6 +36,7 @@ type Server struct {
 	handler http.Handler
 	routed  *http.ServeMux
 	limiter *limiter
+	bodies  *semaphore.Weighted // bytes of long bodies that are being read and worked on
 	web     http.Handler
 	started time.Time
 }
@@ -46,7 +49,7 @@ func New(cfg Config) *Server {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	s := &Server{Config: cfg, started: cfg.Now(), limiter: newLimiter(cfg.Limits, cfg.Now), web: web.Handler()}
+	s := &Server{Config: cfg, started: cfg.Now(), limiter: newLimiter(cfg.Limits, cfg.Now), bodies: semaphore.NewWeighted(maxBodies), web: web.Handler()}
 	s.handler = s.middleware(s.mux())
 	return s
 }
