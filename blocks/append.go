@@ -264,6 +264,7 @@ func (l *Log) admit(ctx context.Context, a *activeBlock, in *incoming, whole boo
 	for s := range ready.Structs() {
 		a.sv.Advance(s.Client, s.Clock+ydoc.Clock(s.Len))
 	}
+	a.moves++
 	a.head.Depth = depth
 	a.head.Bytes += int64(len(bytes))
 	return nil

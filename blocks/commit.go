@@ -41,6 +41,7 @@ type queuedCommit struct {
 	updates []LoggedUpdate
 	claims  []Claim
 	hold    []HeldUpdate
+	moves   int // the block's, when the first of hold came
 	release []HeldUpdate
 	creates bool
 	source  any
@@ -120,6 +121,9 @@ func (c *committer) enqueue(a *activeBlock, in *incoming, done func(Appended, er
 	}
 	q.updates = append(q.updates, in.log...)
 	q.claims = append(q.claims, in.claims...)
+	if len(q.hold) == 0 {
+		q.moves = a.moves
+	}
 	q.hold = append(q.hold, in.hold...)
 	q.release = append(q.release, in.release...)
 	q.creates = q.creates || in.creates
@@ -179,6 +183,7 @@ func (c *committer) take() []*queuedCommit {
 		for _, u := range q.updates {
 			a.inflight = append(a.inflight, u.Bytes)
 		}
+		a.releasing = q.release
 		if len(q.updates) == 0 { // still in flight: there is something to wait for
 			a.inflight = append(a.inflight, emptyUpdate)
 		}
@@ -215,7 +220,11 @@ func (c *committer) commit(batch []*queuedCommit) {
 	}
 	for _, q := range batch {
 		c.bytes.Add(-q.bytes)
-		if orphan := q.block.settle(q, err); orphan != nil {
+		orphan, retry := q.block.settle(q, err)
+		if retry {
+			c.log.folder.retry(q.block.key)
+		}
+		if orphan != nil {
 			c.bytes.Add(-orphan.bytes)
 			batch = append(batch, orphan)
 		}
@@ -236,15 +245,16 @@ func (q *queuedCommit) writes() bool {
 
 // settle moves the block to what is on disk now. After a failure nothing that is
 // in memory of it counts; what queued up meanwhile was accepted on top of what
-// is lost, so it has to fail as well and is returned.
-func (a *activeBlock) settle(q *queuedCommit, err error) (orphan *queuedCommit) {
+// is lost, so it has to fail as well and is returned. retry says that something was
+// accepted after what q holds that may let it in.
+func (a *activeBlock) settle(q *queuedCommit, err error) (orphan *queuedCommit, retry bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.inflight = nil
+	a.inflight, a.releasing = nil, nil
 	if err != nil {
 		a.forget()
 		orphan, a.queued = a.queued, nil
-		return orphan
+		return orphan, false
 	}
 	stored := &q.commit.Head
 	a.head.Ref, a.head.Seq = stored.Ref, stored.Seq
@@ -259,7 +269,7 @@ func (a *activeBlock) settle(q *queuedCommit, err error) (orphan *queuedCommit) 
 			delete(a.heldOwn, h.User)
 		}
 	}
-	return nil
+	return nil, len(q.hold) > 0 && a.moves != q.moves
 }
 
 // relay publishes and acknowledges what is committed, in order, until run ends.

@@ -2,8 +2,11 @@ package blocks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/heapsync/heapsync/ydoc"
 )
@@ -40,7 +43,7 @@ func (l *Log) hold(ctx context.Context, a *activeBlock, in *incoming, rest *ydoc
 
 // maxHeld is how many updates of a block may wait: all are looked at again with
 // every edit.
-const maxHeld = 10_000
+const maxHeld = 4000
 
 // checkHeld refuses what would pass the bounds of what may be held. It says whether
 // the very same waits already.
@@ -73,22 +76,57 @@ func (l *Log) checkHeld(ctx context.Context, a *activeBlock, user UserID, update
 	return false, nil
 }
 
+// waiting is a held update, decoded.
+type waiting struct {
+	HeldUpdate
+	u     *ydoc.Update
+	first ydoc.Clock // of its structs; those with deletions only come last
+}
+
+func (l *Log) decodeHeld(held []HeldUpdate) ([]waiting, error) {
+	var out []waiting
+	for _, h := range held {
+		u, err := l.decode(h.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("held update %d: %v: %w", h.ID, err, ErrCorrupt)
+		}
+		w := waiting{HeldUpdate: h, u: u, first: math.MaxUint64}
+		for s := range u.Structs() {
+			w.first = min(w.first, s.Clock)
+		}
+		out = append(out, w)
+	}
+	return out, nil
+}
+
 // retryHeld moves held updates that integrate now into the log, in the commit of
-// the update that let them. a.mu is held, and a.sv holds that update.
+// the update that let them. a.mu is held, and a.sv holds that update. Those that
+// are still on their way to the disk are tried when they have got there.
 func (l *Log) retryHeld(ctx context.Context, a *activeBlock, in *incoming) error {
-	waiting := in.hold // what in itself has left over may have waited for these
+	held := in.hold // what in itself has left over may have waited for these
 	in.hold = nil
 	if a.head.Ref != 0 {
-		held, err := l.store.Held(ctx, a.head.Ref)
+		stored, err := l.store.Held(ctx, a.head.Ref)
 		if err != nil {
 			return fmt.Errorf("read held updates of %s: %w", a.key, err)
 		}
-		waiting = append(waiting, held...)
+		for _, h := range stored {
+			if !a.releases(h.ID) {
+				held = append(held, h)
+			}
+		}
 	}
+	list, err := l.decodeHeld(held)
+	if err != nil {
+		return err
+	}
+	// Most often they come in the order of their clocks, if only each a bit late:
+	// then one pass is enough.
+	slices.SortStableFunc(list, func(x, y waiting) int { return cmp.Compare(x.first, y.first) })
 	for progress := true; progress; {
 		progress = false
-		var still []HeldUpdate
-		for _, h := range waiting {
+		var still []waiting
+		for _, h := range list {
 			moved, left, err := l.tryHeld(ctx, a, in, h)
 			if err != nil {
 				return err
@@ -96,40 +134,42 @@ func (l *Log) retryHeld(ctx context.Context, a *activeBlock, in *incoming) error
 			progress = progress || moved
 			still = append(still, left...)
 		}
-		waiting = still
+		list = still
 	}
-	for _, h := range waiting {
+	for _, h := range list {
 		if h.ID == 0 {
-			in.hold = append(in.hold, h)
+			in.hold = append(in.hold, h.HeldUpdate)
 		}
 	}
 	return nil
 }
 
+// releases says whether the held update leaves with a commit that is not done yet.
+func (a *activeBlock) releases(id int64) bool {
+	is := func(h HeldUpdate) bool { return h.ID == id }
+	return slices.ContainsFunc(a.releasing, is) || a.queued != nil && slices.ContainsFunc(a.queued.release, is)
+}
+
 // tryHeld logs what of h integrates now, and holds what is left anew. What it has
 // of a client id that has become another user's since is dropped: it was taken on
 // trust before that user was known, and would delete or displace what they write.
-func (l *Log) tryHeld(ctx context.Context, a *activeBlock, in *incoming, h HeldUpdate) (moved bool, left []HeldUpdate, err error) {
-	u, err := l.decode(h.Bytes)
-	if err != nil {
-		return false, nil, fmt.Errorf("held update %d of %s: %w", h.ID, a.key, ErrCorrupt)
-	}
+func (l *Log) tryHeld(ctx context.Context, a *activeBlock, in *incoming, h waiting) (moved bool, left []waiting, err error) {
 	again := &incoming{
 		Append: Append{Key: a.key, Author: Author{User: h.User, Session: h.Session}, Update: h.Bytes, Whole: true},
-		u:      u,
+		u:      h.u,
 		within: in,
 	}
-	if err := l.loadOwners(ctx, a, u); err != nil {
+	if err := l.loadOwners(ctx, a, h.u); err != nil {
 		return false, nil, err
 	}
-	client, taken := a.takenByOther(u, h.User)
+	client, taken := a.takenByOther(h.u, h.User)
 	if taken {
 		_ = l.foreignAhead(ctx, a, again, client, "held structs or deletions") // audits
-		again.u = u.Only(func(c ydoc.ClientID) bool { return !a.foreign(c, h.User) })
-	} else if ready, rest, _ := u.Split(a.sv); ready.Empty() && !rest.Empty() {
-		return false, []HeldUpdate{h}, nil
+		again.u = h.u.Only(func(c ydoc.ClientID) bool { return !a.foreign(c, h.User) })
+	} else if ready, rest, _ := h.u.Split(a.sv); ready.Empty() && !rest.Empty() {
+		return false, []waiting{h}, nil
 	}
-	l.unhold(a, in, h)
+	l.unhold(a, in, h.HeldUpdate)
 	if again.u.Empty() {
 		return true, nil, nil
 	}
@@ -143,7 +183,29 @@ func (l *Log) tryHeld(ctx context.Context, a *activeBlock, in *incoming, h HeldU
 	}
 	in.log = append(in.log, again.log...)
 	in.claims = append(in.claims, again.claims...)
-	return true, again.hold, nil
+	left, err = l.decodeHeld(again.hold)
+	return true, left, err
+}
+
+// retryAlone tries a block's held updates when nothing else is to be stored: what
+// they wait for was accepted while they were on their way to the disk.
+func (l *Log) retryAlone(ctx context.Context, key BlockKey) error {
+	a := l.acquire(key)
+	a.mu.Lock()
+	in := incoming{Append: Append{Key: key}}
+	err := l.load(ctx, a)
+	if err == nil && a.head.DeletedAt == 0 && a.head.Quarantine == "" {
+		before := a.mark(true)
+		if err = l.retryHeld(ctx, a, &in); err != nil {
+			a.restore(before)
+		}
+	}
+	queued := err == nil && in.adds() && l.committer.enqueue(a, &in, func(Appended, error) {})
+	a.mu.Unlock()
+	if !queued {
+		l.release(a)
+	}
+	return err
 }
 
 // unhold takes h out of what is held; one that has never been stored needs no

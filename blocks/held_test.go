@@ -251,7 +251,7 @@ func TestHeldUpdateThatContradictsIsDropped(t *testing.T) {
 
 func TestLongChainThatComesBackwardsIsTakenAtOnce(t *testing.T) {
 	w := newWorld(t, blocks.Limits{})
-	const n = 300
+	const n = 400
 	var all [][]byte
 	for clock := n; clock > 0; clock-- {
 		all = append(all, word(1, uint64(clock), "x"))
@@ -264,5 +264,36 @@ func TestLongChainThatComesBackwardsIsTakenAtOnce(t *testing.T) {
 	w.wantHeld("b", 0)
 	if sv := vector(t, w.state("b")); sv.Next(1) != n+1 {
 		t.Errorf("next clock %d", sv.Next(1))
+	}
+}
+
+// What waits and what it waits for may be on their way to the disk together.
+func TestUpdatesThatWaitInTheQueueAreLetIn(t *testing.T) {
+	for name, late := range map[string][][]byte{
+		"one client": {word(1, 1, "b")},
+		"chain":      {word(1, 2, "c"), word(1, 1, "b")},
+		"deletion":   {removal(1, 0, 1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, blocks.Limits{})
+			reached, goOn := w.blockCommits(storetest.Fault{})
+			answers := []<-chan result{w.append("b", late[0])}
+			<-reached // this one is in flight
+			for _, u := range append(late[1:len(late):len(late)], word(1, 0, "a")) {
+				answers = append(answers, w.append("b", u)) // these are queued
+			}
+			goOn()
+			for _, answer := range answers {
+				if r := w.wait(answer); r.err != nil {
+					t.Error(r.err)
+				}
+			}
+			for deadline := time.Now().Add(10 * time.Second); w.head("b").Held > 0; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("still held")
+				}
+			}
+			w.wantState("b", append(late, word(1, 0, "a"))...)
+		})
 	}
 }

@@ -86,15 +86,17 @@ type activeBlock struct {
 	unreadable atomic.Bool // found out since the head was read: it is quarantined
 
 	// mu guards all below.
-	mu       sync.Mutex
-	loaded   bool
-	head     Head             // of what is accepted; its StateVector is that of the last commit
-	sv       ydoc.StateVector // of what is accepted, committed or not
-	owners   map[ydoc.ClientID]UserID
-	heldOwn  map[UserID]int64 // bytes accepted to be held and not yet committed
-	recent   recentHashes     // of updates accepted lately
-	inflight [][]byte         // updates the committer has taken and not yet finished
-	queued   *queuedCommit    // what waits for the committer, nil if nothing does
+	mu        sync.Mutex
+	loaded    bool
+	head      Head             // of what is accepted; its StateVector is that of the last commit
+	sv        ydoc.StateVector // of what is accepted, committed or not
+	owners    map[ydoc.ClientID]UserID
+	heldOwn   map[UserID]int64 // bytes accepted to be held and not yet committed
+	recent    recentHashes     // of updates accepted lately
+	inflight  [][]byte         // updates the committer has taken and not yet finished
+	releasing []HeldUpdate     // held updates that leave with what the committer has taken
+	moves     int              // how often sv has moved
+	queued    *queuedCommit    // what waits for the committer, nil if nothing does
 }
 
 // NewLog makes a Log; it does no I/O.

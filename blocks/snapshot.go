@@ -17,10 +17,11 @@ type folder struct {
 	log  *Log
 	work chan struct{}
 
-	// mu guards waiting, a set in order.
+	// mu guards below: two sets in order.
 	mu      sync.Mutex
 	queue   []BlockKey
 	waiting map[BlockKey]bool
+	held    []BlockKey // blocks whose held updates may be let in
 }
 
 func (f *folder) init(l *Log) {
@@ -46,6 +47,31 @@ func (f *folder) consider(head Head) {
 	select {
 	case f.work <- struct{}{}:
 	default:
+	}
+}
+
+// retry queues the block to have its held updates tried again.
+func (f *folder) retry(key BlockKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !slices.Contains(f.held, key) {
+		f.held = append(f.held, key)
+	}
+	select {
+	case f.work <- struct{}{}:
+	default:
+	}
+}
+
+func (f *folder) retryHeld(ctx context.Context) {
+	f.mu.Lock()
+	held := f.held
+	f.held = nil
+	f.mu.Unlock()
+	for _, key := range held {
+		if err := f.log.retryAlone(ctx, key); err != nil && ctx.Err() == nil {
+			f.log.logger.Warn("held updates not tried", "heap", key.Heap, "block", key.Block, "err", err)
+		}
 	}
 }
 
@@ -77,6 +103,7 @@ func (f *folder) run(ctx context.Context) {
 		case <-f.work:
 		}
 		for ctx.Err() == nil {
+			f.retryHeld(ctx)
 			key, ok := f.next()
 			if !ok {
 				break

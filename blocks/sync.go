@@ -139,9 +139,11 @@ func (in *Instance) complete(ctx context.Context, key BlockKey, item *PushItem, 
 		if err != nil {
 			return // checked before
 		}
-		if own, err := ydoc.StateVectorOf(ydoc.V1, item.Update); err == nil {
-			for c, next := range own.All() {
-				since.Advance(c, next)
+		if own, err := in.decode(item.Update); err == nil {
+			for s := range own.Structs() { // what it has just sent it does not lack
+				if s.Kind != ydoc.Skip && s.Clock <= since.Next(s.Client) {
+					since.Advance(s.Client, s.Clock+ydoc.Clock(s.Len))
+				}
 			}
 		}
 		if d, err := in.Diff(ctx, key, since); err == nil && len(d.Update) > len(emptyUpdate) {
