@@ -20,6 +20,10 @@ type committer struct {
 	done  chan committed // from run to relay
 	bytes atomic.Int64   // queued
 
+	// Of the last transaction; they belong to run.
+	began   time.Time
+	crowded bool
+
 	// mu guards dirty and closed. It is taken with a block's mu held, never the
 	// other way round.
 	mu     sync.Mutex
@@ -150,6 +154,7 @@ func (c *committer) run(ctx context.Context) {
 			c.mu.Unlock()
 		}
 		for {
+			c.gather()
 			batch := c.take()
 			if len(batch) == 0 {
 				break
@@ -162,6 +167,24 @@ func (c *committer) run(ctx context.Context) {
 	}
 }
 
+const (
+	// crowd is from how many appends a transaction counts as one of many writers.
+	crowd = 4
+	// commitEvery is the shortest time between the beginnings of transactions while
+	// many write. Each costs the same few pages and a sync of the disk, so that
+	// waiting saves most of the work at a moderate load. Under a high one the
+	// transactions themselves take longer than this.
+	commitEvery = 1000 * time.Microsecond
+)
+
+// gather waits for company if the last transaction had some: one writer alone, or
+// a few now and then, never wait.
+func (c *committer) gather() {
+	if c.crowded {
+		time.Sleep(time.Until(c.began.Add(commitEvery)))
+	}
+}
+
 // take empties the queue.
 func (c *committer) take() []*queuedCommit {
 	c.mu.Lock()
@@ -169,6 +192,8 @@ func (c *committer) take() []*queuedCommit {
 	c.dirty = nil
 	c.mu.Unlock()
 	batch := make([]*queuedCommit, 0, len(dirty))
+	appends := 0
+	c.began = time.Now()
 	for _, a := range dirty {
 		a.mu.Lock()
 		q := a.queued
@@ -188,8 +213,10 @@ func (c *committer) take() []*queuedCommit {
 			a.inflight = append(a.inflight, emptyUpdate)
 		}
 		a.mu.Unlock()
+		appends += len(q.waiters)
 		batch = append(batch, q)
 	}
+	c.crowded = appends >= crowd
 	return batch
 }
 
