@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
+	"slices"
 
 	"github.com/heapsync/heapsync/ydoc"
 )
@@ -344,20 +345,19 @@ var hashSeed = maphash.MakeSeed()
 // recentHashes remembers the last few updates of a block, so that one that comes
 // twice needs no read.
 type recentHashes struct {
-	ring [32]uint64
-	n    uint
+	ring []uint64 // grows to maxRecent
+	next int
 }
 
-func (r *recentHashes) contains(h uint64) bool {
-	for i := range min(r.n, uint(len(r.ring))) {
-		if r.ring[i] == h {
-			return true
-		}
-	}
-	return false
-}
+const maxRecent = 32
+
+func (r *recentHashes) contains(h uint64) bool { return slices.Contains(r.ring, h) }
 
 func (r *recentHashes) add(h uint64) {
-	r.ring[r.n%uint(len(r.ring))] = h
-	r.n++
+	if len(r.ring) < maxRecent {
+		r.ring = append(r.ring, h)
+		return
+	}
+	r.ring[r.next] = h
+	r.next = (r.next + 1) % maxRecent
 }
