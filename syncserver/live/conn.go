@@ -1,11 +1,13 @@
 package live
 
 import (
-	"bytes"
+	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,7 @@ import (
 type conn struct {
 	srv   *Server
 	ws    *websocket.Conn
+	in    *bufio.Reader // what ws reads from
 	proto protocolHandler
 	ip    string
 
@@ -32,10 +35,11 @@ type conn struct {
 	mu       sync.Mutex
 	room     sync.Cond // signals that queued shrank, or closing
 	queue    []queued
-	bytes    int  // in queue
-	writing  bool // a writer runs
-	closing  bool // nothing more is queued
-	inflight int  // bytes of updates that are being stored
+	bytes    int       // in queue
+	writing  bool      // a writer runs
+	began    time.Time // when it began to write what it writes now, else zero
+	closing  bool      // nothing more is queued
+	inflight int       // bytes of updates that are being stored
 	behind   []*sub
 	subs     []*sub
 	identity auth.Identity          // of the upgrade or the JSON auth
@@ -75,9 +79,7 @@ func (e *closeError) Error() string { return e.reason }
 // run reads until the socket ends. It is the conn's owner.
 func (c *conn) run() {
 	defer c.srv.wg.Done()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	err := c.readAll(ctx)
+	err := c.readAll()
 	var ce *closeError
 	switch {
 	case errors.As(err, &ce):
@@ -103,84 +105,141 @@ const (
 	largeTimeout = time.Minute
 )
 
-func (c *conn) readAll(ctx context.Context) error {
-	c.ws.SetPingHandler(func(data string) error {
-		c.touch()
-		c.send(controlFrame(websocket.PongMessage, []byte(data)))
-		return nil
-	})
-	c.ws.SetPongHandler(func(string) error { c.touch(); return nil })
-	c.ws.SetCloseHandler(func(code int, _ string) error {
-		if code == websocket.CloseNoStatusReceived {
-			code = websocket.CloseNormalClosure
-		}
-		return &closeError{code, ""}
-	})
+// readAll waits for frames. It waits here, not deep within the library, because the
+// stack of a goroutine shrinks to half only if little of it is in use.
+func (c *conn) readAll() error {
+	c.ws.SetPingHandler(c.pinged)
+	c.ws.SetPongHandler(c.ponged)
+	c.ws.SetCloseHandler(closedByClient)
 	unauthed := 0
 	for {
-		typ, r, err := c.ws.NextReader()
-		if err != nil {
+		if _, err := c.in.Peek(2); err != nil {
 			return err
 		}
-		c.touch()
-		if err := c.waitForRoom(); err != nil {
-			return err
-		}
-		limit := c.srv.cfg.MaxMessage
-		authed := c.isAuthed()
-		if typ == websocket.TextMessage {
-			limit = maxText
-		}
-		if !authed {
-			limit = min(limit, maxUnauthed-unauthed)
-		}
-		data, release, err := c.readMessage(r, limit)
-		if err != nil {
-			return err
-		}
-		if !authed {
-			unauthed += len(data)
-		}
-		c.srv.counters.messagesIn.Add(1)
-		c.srv.counters.bytesIn.Add(int64(len(data)))
-		if typ == websocket.TextMessage {
-			err = c.textMessage(ctx, data)
-		} else {
-			err = c.proto.message(ctx, data)
-		}
-		release()
-		if err != nil {
+		if err := c.readOne(&unauthed); err != nil {
 			return err
 		}
 	}
 }
 
-// readMessage reads one message of at most limit bytes. A long one waits until
-// the server has memory for it.
-func (c *conn) readMessage(r io.Reader, limit int) (data []byte, release func(), err error) {
-	var buf bytes.Buffer
-	release = func() {}
-	if _, err = buf.ReadFrom(io.LimitReader(r, int64(min(limit, largeMessage)+1))); err != nil {
-		return nil, release, err
+func (c *conn) pinged(data string) error {
+	c.touch()
+	c.send(controlFrame(websocket.PongMessage, []byte(data)))
+	return nil
+}
+
+func (c *conn) ponged(string) error {
+	c.touch()
+	return nil
+}
+
+func closedByClient(code int, _ string) error {
+	if code == websocket.CloseNoStatusReceived {
+		code = websocket.CloseNormalClosure
 	}
-	if buf.Len() > largeMessage && limit > largeMessage {
-		weight := int64(limit)
+	return &closeError{code, ""}
+}
+
+// readOne reads and handles one message. unauthed counts bytes of before the client
+// has authenticated.
+func (c *conn) readOne(unauthed *int) error {
+	size := c.frameSize()
+	typ, r, err := c.ws.NextReader()
+	if err != nil {
+		return err
+	}
+	c.touch()
+	if err := c.waitForRoom(); err != nil {
+		return err
+	}
+	limit := c.srv.cfg.MaxMessage
+	authed := c.isAuthed()
+	if typ == websocket.TextMessage {
+		limit = maxText
+	}
+	if !authed {
+		limit = min(limit, maxUnauthed-*unauthed)
+	}
+	data, weight, err := c.readMessage(r, size, limit)
+	if err != nil {
+		return err
+	}
+	if !authed {
+		*unauthed += len(data)
+	}
+	c.srv.counters.messagesIn.Add(1)
+	c.srv.counters.bytesIn.Add(int64(len(data)))
+	// Nothing ends a message that is being handled: its context never ends.
+	if typ == websocket.TextMessage {
+		err = c.textMessage(context.Background(), data)
+	} else {
+		err = c.proto.message(context.Background(), data)
+	}
+	if weight > 0 {
+		c.srv.large.Release(weight)
+	}
+	return err
+}
+
+// frameSize is how long the frame says it is that comes next, 0 if that is not at
+// hand. It is a hint: the library checks it, and fragments follow.
+func (c *conn) frameSize() int {
+	head, err := c.in.Peek(2)
+	if err != nil {
+		return 0
+	}
+	switch n := int(head[1] & 127); {
+	case n < 126:
+		return n
+	case n == 126 && c.in.Buffered() >= 4:
+		head, _ = c.in.Peek(4)
+		return int(binary.BigEndian.Uint16(head[2:]))
+	}
+	return largeMessage
+}
+
+// readMessage reads one message of about size and at most limit bytes. A long one
+// waits until the server has memory for it; weight is what it holds of that then.
+func (c *conn) readMessage(r io.Reader, size, limit int) (data []byte, weight int64, err error) {
+	data, err = appendAll(make([]byte, 0, min(size, limit, largeMessage)+1), r, min(limit, largeMessage))
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(data) > largeMessage && limit > largeMessage {
+		weight = int64(limit)
 		if err = c.srv.large.Acquire(context.Background(), weight); err != nil {
-			return nil, release, err
+			return nil, 0, err
 		}
-		release = func() { c.srv.large.Release(weight) }
 		_ = c.ws.SetReadDeadline(time.Now().Add(largeTimeout))
-		defer func() { _ = c.ws.SetReadDeadline(time.Time{}) }()
-		if _, err = buf.ReadFrom(io.LimitReader(r, int64(limit-buf.Len()+1))); err != nil {
-			release()
-			return nil, nil, err
+		data, err = appendAll(data, r, limit)
+		_ = c.ws.SetReadDeadline(time.Time{})
+	}
+	if err == nil && len(data) > limit {
+		err = websocket.ErrReadLimit
+	}
+	if err != nil {
+		c.srv.large.Release(weight)
+		return nil, 0, err
+	}
+	return data, weight, nil
+}
+
+// appendAll appends what is left of r, but no more than makes limit+1 bytes.
+func appendAll(data []byte, r io.Reader, limit int) ([]byte, error) {
+	for len(data) <= limit {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, 512)
+		}
+		n, err := r.Read(data[len(data):min(cap(data), limit+1)])
+		data = data[:len(data)+n]
+		if err == io.EOF {
+			return data, nil
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	if buf.Len() > limit {
-		release()
-		return nil, nil, websocket.ErrReadLimit
-	}
-	return buf.Bytes(), release, nil
+	return data, nil
 }
 
 func (c *conn) touch() { c.lastRead.Store(time.Now().UnixNano()) }
@@ -208,8 +267,8 @@ func (c *conn) waitForRoom() error {
 // stored counts bytes of updates that are being stored, in or out.
 func (c *conn) stored(bytes int) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.inflight += bytes
-	c.mu.Unlock()
 	if bytes < 0 {
 		c.room.Signal()
 	}
@@ -280,13 +339,14 @@ func (c *conn) enqueueLocked(q queued) {
 	}
 }
 
-// writeTimeout is how long a client may take to accept what is written to it.
+// writeTimeout is how long a client may take to accept what is written to it, give
+// or take a second: sweep looks, since a deadline for each write costs more than the
+// rest of it.
 const writeTimeout = time.Minute
 
 // write sends what is queued, all of it at once, until nothing is.
 func (c *conn) write() {
 	socket := c.ws.NetConn()
-	var buffers net.Buffers
 	for {
 		c.mu.Lock()
 		batch := c.queue
@@ -312,20 +372,19 @@ func (c *conn) write() {
 			c.mu.Unlock()
 			return
 		}
+		now := time.Now()
+		c.began = now
 		c.mu.Unlock()
-		buffers = buffers[:0]
+
 		size, end := 0, false
 		for _, q := range batch {
-			buffers = append(buffers, q.frame)
 			size += len(q.frame)
 			end = end || q.end
 		}
-		_ = socket.SetWriteDeadline(time.Now().Add(writeTimeout))
-		toWrite := buffers
-		_, err := toWrite.WriteTo(socket)
+		err := writeBatch(socket, batch)
 		c.srv.counters.messagesOut.Add(int64(len(batch)))
 		c.srv.counters.bytesOut.Add(int64(size))
-		c.lastSent.Store(time.Now().UnixNano())
+		c.lastSent.Store(now.UnixNano())
 		c.written(batch, size)
 		if err != nil || end {
 			c.finish(err)
@@ -334,10 +393,25 @@ func (c *conn) write() {
 	}
 }
 
+// writeBatch writes all frames, with one call if it can.
+func writeBatch(socket net.Conn, batch []queued) error {
+	if len(batch) == 1 {
+		_, err := socket.Write(batch[0].frame)
+		return err
+	}
+	buffers := make(net.Buffers, len(batch))
+	for i, q := range batch {
+		buffers[i] = q.frame
+	}
+	_, err := buffers.WriteTo(socket)
+	return err
+}
+
 // written notes how far each sub has got.
 func (c *conn) written(batch []queued, size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.began = time.Time{}
 	c.bytes -= size
 	for _, q := range batch {
 		if q.sub != nil && q.last > q.sub.sent {

@@ -1,10 +1,12 @@
 package live
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -65,6 +67,7 @@ type Server struct {
 	counters counters
 	wg       sync.WaitGroup // conns
 	recheck  chan check
+	trim     trim // Run's
 
 	unsubscribe func() // from commits
 
@@ -105,8 +108,6 @@ func New(cfg Config) *Server {
 		listeners: make(map[blocks.HeapID]map[*conn]bool),
 	}
 	srv.upgrader = websocket.Upgrader{
-		// Small: a frame longer than this is read straight into its message.
-		ReadBufferSize:  512,
 		WriteBufferPool: new(sync.Pool),
 		CheckOrigin: func(r *http.Request) bool {
 			webOrigin := r.Header.Get("Origin")
@@ -210,16 +211,38 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string) (*
 	if busy {
 		return nil, ErrBusy
 	}
-	ws, err := srv.upgrader.Upgrade(w, r, nil)
+	h := &hijacker{ResponseWriter: w}
+	ws, err := srv.upgrader.Upgrade(h, r, nil)
 	if err != nil {
 		return nil, nil //nolint:nilerr // the upgrader has answered
 	}
-	c := &conn{srv: srv, ws: ws, ip: ip}
+	c := &conn{srv: srv, ws: ws, in: h.in, ip: ip}
 	c.room.L = &c.mu
 	now := time.Now().UnixNano()
 	c.lastRead.Store(now)
 	c.lastSent.Store(now)
 	return c, nil
+}
+
+// readBuffer is small: a frame longer than this is read straight into its message.
+// The library takes a reader of ours only if it is longer than 256 bytes.
+const readBuffer = 512
+
+// hijacker has the library read from a small buffer that we can look into, and not
+// from the HTTP server's.
+type hijacker struct {
+	http.ResponseWriter
+	in *bufio.Reader
+}
+
+// Hijack implements [http.Hijacker].
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil || rw.Reader.Buffered() > 0 { // the latter is refused by the library
+		return conn, rw, err
+	}
+	h.in = bufio.NewReaderSize(conn, readBuffer)
+	return conn, bufio.NewReadWriter(h.in, rw.Writer), nil
 }
 
 func (srv *Server) start(c *conn) {

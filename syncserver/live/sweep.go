@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -35,6 +37,7 @@ func (srv *Server) sweep(ctx context.Context, now time.Time) {
 		}
 	}
 	srv.mu.Unlock()
+	srv.trim.look(len(conns))
 	for _, c := range conns {
 		c.sweep(ctx, now)
 	}
@@ -46,6 +49,31 @@ func (srv *Server) sweep(ctx context.Context, now time.Time) {
 	}
 }
 
+// trim gives back to the system what many handshakes or goodbyes have left behind:
+// an idle server collects garbage every two minutes only, and each time a stack
+// shrinks by half.
+type trim struct {
+	seen int // conns at the last look
+	done int // and when memory was last given back
+}
+
+const (
+	trimStep  = 500 // conns more or less than last time are worth it
+	trimQuiet = 10  // and no more than this many came or went within the last second
+)
+
+func (t *trim) look(conns int) {
+	quiet := abs(conns-t.seen) <= trimQuiet
+	t.seen = conns
+	if quiet && abs(conns-t.done) >= trimStep {
+		t.done = conns
+		runtime.GC()
+		debug.FreeOSMemory()
+	}
+}
+
+func abs(n int) int { return max(n, -n) }
+
 func (c *conn) sweep(ctx context.Context, now time.Time) {
 	silent := now.Sub(time.Unix(0, c.lastRead.Load()))
 	if silent > deadAfter {
@@ -54,6 +82,11 @@ func (c *conn) sweep(ctx context.Context, now time.Time) {
 	}
 	c.mu.Lock()
 	authed := c.authed
+	if !c.began.IsZero() && now.Sub(c.began) > writeTimeout {
+		c.mu.Unlock()
+		_ = c.ws.NetConn().Close()
+		return
+	}
 	var unsaved []*sub
 	if now.Unix()%int64(nudgeEvery/time.Second) == 0 {
 		for _, s := range c.subs {
