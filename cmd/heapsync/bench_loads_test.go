@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -243,14 +244,16 @@ func manyBlocks(t *benchTarget, n int, hocuspocus bool, took time.Duration) (res
 	return res, err
 }
 
-// pace makes the edits of every pacers-th socket, spread evenly over a round.
+// pace makes the edits of every pacers-th socket, spread evenly over a round in an
+// order that has nothing to do with the blocks.
 func pace(sockets []*benchSocket, logs []*sendLog, first, pacers int, every time.Duration, stop *atomic.Bool) {
 	var update, frame []byte
+	order := rand.New(rand.NewPCG(1, 1)).Perm(len(sockets)) // the same for all pacers
 	begin := time.Now()
 	for round := 0; ; round++ {
-		for i := first; i < len(sockets); i += pacers {
-			// A stride that shares no factor with the round mixes the blocks.
-			due := begin.Add(time.Duration(round)*every + every*time.Duration(i)/time.Duration(len(sockets)))
+		for turn := first; turn < len(sockets); turn += pacers {
+			i := order[turn]
+			due := begin.Add(time.Duration(round)*every + every*time.Duration(turn)/time.Duration(len(sockets)))
 			if wait := time.Until(due); wait > 0 {
 				time.Sleep(wait)
 			}

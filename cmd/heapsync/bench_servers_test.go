@@ -205,6 +205,9 @@ func (u usage) coresSince(before usage) float64 {
 func onEach(b *testing.B, load func(*benchTarget), servers ...benchServer) {
 	b.Helper()
 	for _, s := range servers {
+		if !strings.Contains(s.name, *only) {
+			continue
+		}
 		t, err := s.start(b.TempDir())
 		if errors.Is(err, errNotInstalled) {
 			b.Logf("skipped: %v", err)

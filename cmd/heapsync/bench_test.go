@@ -27,6 +27,7 @@ import (
 
 var (
 	full       = flag.Bool("full", false, "run the benchmarks against rivals at full size")
+	only       = flag.String("only", "", "measure only the servers with this in their name")
 	serverFile = flag.String("server", "", "measure this heapsync, not the one that is built for the tests")
 )
 
@@ -186,6 +187,9 @@ func BenchmarkRivalsOpen(b *testing.B) {
 		var ours time.Duration
 		servers := []benchServer{oursServer, hocuspocusServer}
 		for _, s := range servers {
+			if !strings.Contains(s.name, *only) {
+				continue
+			}
 			dir := b.TempDir()
 			err := fillBlock(s, dir, updates)
 			if errors.Is(err, errNotInstalled) {
@@ -221,7 +225,7 @@ func median(d []time.Duration) time.Duration {
 }
 
 // benchTrace returns the updates of the B4 trace as Yjs makes them. Where they are
-// not in the cache, it has bench/ydoc make them; where that cannot, a session typed
+// not in the cache, it has ydoc/testdata/rivals make them; where that cannot, a session typed
 // in one go stands in, and the table says so.
 func benchTrace(b *testing.B) (updates [][]byte, what string) {
 	b.Helper()
@@ -232,7 +236,7 @@ func benchTrace(b *testing.B) (updates [][]byte, what string) {
 	name := filepath.Join(cache, "heapsync", "trace-automerge-paper.bin")
 	trace, err := os.ReadFile(name)
 	if err != nil && *full {
-		if out, err := exec.Command("node", filepath.Join("..", "..", "bench", "ydoc", "traces.mjs")).CombinedOutput(); err != nil {
+		if out, err := exec.Command("node", filepath.Join("..", "..", "ydoc", "testdata", "rivals", "traces.mjs")).CombinedOutput(); err != nil {
 			b.Logf("the trace is not made: %v\n%s", err, out)
 		}
 		trace, err = os.ReadFile(name)
@@ -319,6 +323,9 @@ func BenchmarkRivalsKilled(b *testing.B) {
 	for b.Loop() {
 		out := newTable(b, "server", "kills", "edits acknowledged", "lost", "a kill", "at worst")
 		for _, s := range []benchServer{oursServer, hocuspocusServer} {
+			if !strings.Contains(s.name, *only) {
+				continue
+			}
 			res, err := killUnderLoad(s, b.TempDir(), size(2, 10))
 			if errors.Is(err, errNotInstalled) {
 				b.Logf("skipped: %v", err)
