@@ -338,13 +338,10 @@ func TestUpdateThatCouldNotBeCheckedIsNotKnownLater(t *testing.T) {
 	for _, method := range []string{"Head", "Claims", "State", "Held", "HeldBytesOf"} {
 		t.Run(method, func(t *testing.T) {
 			w := newWorld(t, blocks.Limits{})
-			release := w.Hold(key("b"))
-			defer release()
 			w.put("ada", "b", word(1, 0, "hello"))
 			w.putAside("ada", "b", word(2, 3, "late")) // waits for clocks 0 to 3
 			w.restart()
-			release()
-			release = w.Hold(key("b"))
+			defer w.Hold(key("b"))()
 			// Needs all of them: what is known of client 1 and 2, the state, what is held.
 			update := by(1, 0).text(nil, "hello!").by(2, 0).text(nil, "abc").by(3, 5).text(at(3, 4), "x").bytes()
 			w.store.Inject(storetest.Fault{Method: method, Fail: true})

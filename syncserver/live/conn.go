@@ -35,7 +35,8 @@ type conn struct {
 	mu       sync.Mutex
 	room     sync.Cond // signals that queued shrank, or closing
 	queue    []queued
-	bytes    int       // in queue
+	bytes    int       // in queue, or being written
+	answers  int       // of bytes, those that are no updates
 	writing  bool      // a writer runs
 	began    time.Time // when it began to write what it writes now, else zero
 	closing  bool      // nothing more is queued
@@ -84,6 +85,7 @@ func (c *conn) run() {
 	switch {
 	case errors.As(err, &ce):
 		c.close(ce.code, ce.reason)
+	case errors.Is(err, errClosing): // a close frame is on its way
 	case errors.Is(err, websocket.ErrReadLimit):
 		c.close(websocket.CloseMessageTooBig, "Message Too Big")
 	default: // the socket broke, or the library has answered a protocol error
@@ -91,7 +93,21 @@ func (c *conn) run() {
 	}
 	c.srv.forget(c)
 	c.linger()
+	if netErr, ok := errors.AsType[net.Error](err); !ok || !netErr.Timeout() {
+		c.drain()
+	}
 	_ = c.ws.Close()
+}
+
+// drain reads what the client is still sending, for a moment: to close a socket
+// with unread bytes resets it, and the client might never see why.
+func (c *conn) drain() {
+	socket := c.ws.NetConn()
+	_ = socket.SetReadDeadline(time.Now().Add(closeTimeout))
+	if tcp, ok := socket.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+	_, _ = io.Copy(io.Discard, socket)
 }
 
 const (
@@ -158,14 +174,16 @@ func (c *conn) readOne(unauthed *int) error {
 		limit = maxText
 	}
 	if !authed {
-		limit = min(limit, maxUnauthed-*unauthed)
+		limit = min(limit, maxUnauthed)
 	}
 	data, weight, err := c.readMessage(r, size, limit)
 	if err != nil {
 		return err
 	}
 	if !authed {
-		*unauthed += len(data)
+		if *unauthed += len(data); *unauthed > maxUnauthed {
+			return &closeError{closeReset, "Reset Connection"}
+		}
 	}
 	c.srv.counters.messagesIn.Add(1)
 	c.srv.counters.bytesIn.Add(int64(len(data)))
@@ -212,7 +230,7 @@ func (c *conn) readMessage(r io.Reader, size, limit int) (data []byte, weight in
 		}
 		_ = c.ws.SetReadDeadline(time.Now().Add(largeTimeout))
 		data, err = appendAll(data, r, limit)
-		_ = c.ws.SetReadDeadline(time.Time{})
+		c.resetDeadline()
 	}
 	if err == nil && len(data) > limit {
 		err = websocket.ErrReadLimit
@@ -242,6 +260,15 @@ func appendAll(data []byte, r io.Reader, limit int) ([]byte, error) {
 	return data, nil
 }
 
+// resetDeadline lets the reader wait again, unless the socket is closing.
+func (c *conn) resetDeadline() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closing {
+		_ = c.ws.SetReadDeadline(time.Time{})
+	}
+}
+
 func (c *conn) touch() { c.lastRead.Store(time.Now().UnixNano()) }
 
 func (c *conn) isAuthed() bool {
@@ -259,10 +286,13 @@ func (c *conn) waitForRoom() error {
 		c.room.Wait()
 	}
 	if c.closing {
-		return net.ErrClosed
+		return errClosing
 	}
 	return nil
 }
+
+// errClosing ends the reader when the socket is being closed by somebody else.
+var errClosing = errors.New("closing")
 
 // stored counts bytes of updates that are being stored, in or out.
 func (c *conn) stored(bytes int) {
@@ -322,13 +352,16 @@ func (c *conn) enqueueLocked(q queued) {
 	}
 	// What is not an update has no substitute. It is small, and the reader waits
 	// while the queue is full, so only a client that never reads gets here.
-	if q.sub == nil && !q.end && c.bytes > 4*c.srv.cfg.MaxQueue {
+	if q.sub == nil && !q.end && c.answers > 4*c.srv.cfg.MaxQueue {
 		c.abortLocked()
 		_ = c.ws.NetConn().SetDeadline(time.Now())
 		return
 	}
 	c.queue = append(c.queue, q)
 	c.bytes += len(q.frame)
+	if q.sub == nil {
+		c.answers += len(q.frame)
+	}
 	if q.end {
 		c.closing = true
 		c.room.Broadcast()
@@ -414,7 +447,10 @@ func (c *conn) written(batch []queued, size int) {
 	c.began = time.Time{}
 	c.bytes -= size
 	for _, q := range batch {
-		if q.sub != nil && q.last > q.sub.sent {
+		switch {
+		case q.sub == nil:
+			c.answers -= len(q.frame)
+		case q.last > q.sub.sent:
 			q.sub.sent = q.last
 		}
 	}
@@ -448,7 +484,7 @@ func (c *conn) abort() {
 
 func (c *conn) abortLocked() {
 	c.closing = true
-	c.queue, c.bytes = nil, 0
+	c.queue, c.bytes, c.answers = nil, 0, 0
 	c.room.Broadcast()
 }
 

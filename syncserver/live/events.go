@@ -50,14 +50,22 @@ func (c *conn) textMessage(ctx context.Context, data []byte) error {
 	}
 	switch op.Op {
 	case "auth":
+		epoch := c.srv.epoch.Load()
 		id, err := c.identify(ctx, op.Token)
 		if err != nil {
-			c.send(event{Event: "error", Code: "unauthorized", Op: op.Op}.frame())
+			code := "unauthorized"
+			if !isRefused(err) {
+				code = "unavailable"
+			}
+			c.send(event{Event: "error", Code: code, Op: op.Op}.frame())
 			return nil
 		}
 		c.mu.Lock()
 		c.identity = id
 		c.mu.Unlock()
+		if c.srv.epoch.Load() != epoch {
+			c.recheck(ctx, check{})
+		}
 	case "subscribe":
 		c.subscribe(ctx, op)
 	case "unsubscribe":
@@ -74,6 +82,7 @@ func (c *conn) subscribe(ctx context.Context, op clientOp) {
 	id := c.identity
 	c.mu.Unlock()
 	code := ""
+	epoch := c.srv.epoch.Load()
 	if id.Session == "" {
 		code = "unauthorized"
 	} else if role, err := c.srv.cfg.Blocks.Role(ctx, blocks.UserID(id.Account.ID), heap); err != nil {
@@ -92,11 +101,14 @@ func (c *conn) subscribe(ctx context.Context, op clientOp) {
 	c.heaps[heap] = true
 	c.mu.Unlock()
 	c.srv.mu.Lock()
-	defer c.srv.mu.Unlock()
 	if c.srv.listeners[heap] == nil {
 		c.srv.listeners[heap] = make(map[*conn]bool)
 	}
 	c.srv.listeners[heap][c] = true
+	c.srv.mu.Unlock()
+	if c.srv.epoch.Load() != epoch {
+		c.recheck(ctx, check{})
+	}
 }
 
 func (c *conn) unsubscribe(heap blocks.HeapID) {
@@ -156,6 +168,7 @@ func (c *conn) takeStale() []queued {
 		f := event{Event: "heap.changed", HeapID: heap, At: time.Now().UnixMilli()}.frame()
 		frames = append(frames, queued{frame: f})
 		c.bytes += len(f)
+		c.answers += len(f)
 	}
 	c.stale = nil
 	return frames

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/ydoc/lib0"
@@ -82,7 +84,7 @@ func (h *hConn) message(ctx context.Context, data []byte) error {
 	}
 	r := lib0.NewReader(data)
 	address, name, typ, err := protocol.ReadHAddress(r)
-	if err != nil {
+	if err != nil || len(address) > maxAddress {
 		return &closeError{closeUnauthorized, "Unauthorized"}
 	}
 	if typ == protocol.HAuth {
@@ -104,7 +106,11 @@ func (h *hConn) message(ctx context.Context, data []byte) error {
 		h.closeDoc(s, "Reset Connection")
 		return nil
 	}
-	_, reason := closeCode(err)
+	code, reason := closeCode(err)
+	if code == websocket.CloseInternalServerErr {
+		// A provider that is told to close does not come back by itself.
+		return &closeError{code, reason}
+	}
 	h.closeDoc(s, reason)
 	return nil
 }
@@ -114,6 +120,9 @@ func (h *hConn) doc(address string) *sub {
 	defer h.conn.mu.Unlock()
 	return h.docs[address]
 }
+
+// maxAddress is ample for two ids, a version and a session.
+const maxAddress = 1024
 
 // maxEarlyDocs is for how many addresses frames may wait for authentication. How
 // many bytes may is what an unauthenticated socket may send.
@@ -143,7 +152,11 @@ func (h *hConn) authenticate(ctx context.Context, address, name string, r *lib0.
 	}
 	h.modern = h.modern || version != ""
 	w := hWire(address)
+	epoch := h.conn.srv.epoch.Load()
 	id, err := h.conn.identify(ctx, token)
+	if code, reason := closeCode(err); err != nil && code == websocket.CloseInternalServerErr {
+		return &closeError{code, reason}
+	}
 	if s := h.doc(address); s != nil { // a token sent again
 		if err == nil {
 			err = h.conn.srv.readmit(ctx, s, id)
@@ -161,22 +174,36 @@ func (h *hConn) authenticate(ctx context.Context, address, name string, r *lib0.
 		h.earlyBytes -= len(data) + len(address)
 	}
 	if err != nil {
-		h.conn.send(w.denied("permission-denied"))
+		h.deny(w, "permission-denied")
 		return nil
 	}
 	s, err := h.admit(ctx, w, name, id)
+	if code, reason := closeCode(err); err != nil && code == websocket.CloseInternalServerErr {
+		return &closeError{code, reason}
+	}
 	if err != nil {
-		h.conn.send(w.denied(deniedReason(err)))
+		h.deny(w, deniedReason(err))
 		return nil
 	}
 	h.conn.send(w.scope(s.isReadonly()))
 	s.room.sendPresence(s)
+	if h.conn.srv.epoch.Load() != epoch {
+		h.conn.recheckSub(ctx, s, check{})
+	}
 	for _, data := range early {
 		if err := h.message(ctx, data); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// deny keeps a document out. What its provider still sends is not kept for later.
+func (h *hConn) deny(w hWire, reason string) {
+	h.conn.mu.Lock()
+	h.conn.markClosed(string(w))
+	h.conn.mu.Unlock()
+	h.conn.send(w.denied(reason))
 }
 
 func deniedReason(err error) string {
@@ -187,8 +214,8 @@ func deniedReason(err error) string {
 		return "deleted"
 	case errors.Is(err, blocks.ErrAmbiguous):
 		return "ambiguous_block"
-	case errors.Is(err, blocks.ErrUnavailable):
-		return "unavailable"
+	case errors.Is(err, blocks.ErrQuarantined), errors.Is(err, blocks.ErrCorrupt):
+		return "quarantined"
 	}
 	return "permission-denied"
 }
@@ -204,12 +231,15 @@ func (h *hConn) admit(ctx context.Context, w hWire, name string, id auth.Identit
 		return nil, err
 	}
 	h.conn.mu.Lock()
+	defer h.conn.mu.Unlock()
+	if s.gone { // it has lost its rights already
+		return nil, blocks.ErrNotFound
+	}
 	if h.docs == nil {
 		h.docs = make(map[string]*sub)
 	}
 	h.docs[string(w)] = s
 	delete(h.conn.closed, string(w))
-	h.conn.mu.Unlock()
 	return s, nil
 }
 

@@ -22,6 +22,7 @@ type presenceState struct {
 	clock   uint64
 	state   []byte // nil: gone
 	sub     *sub   // whose socket it came through; nil when gone
+	by      *sub   // on whose account it is; kept until that closes or it is forgotten
 	user    blocks.UserID
 	renewed time.Time
 	dirty   bool // in changed
@@ -38,7 +39,7 @@ const (
 	presenceEvery = 50 * time.Millisecond
 
 	maxPresenceState  = 64 << 10 // bytes of one state
-	maxPresencePerSub = 16       // clients that one sub may speak for
+	maxPresencePerSub = 16       // clients that one sub may bring, those that left included
 	maxPresenceBytes  = 4 << 20  // of all states of a room
 )
 
@@ -48,13 +49,18 @@ func (p *presence) apply(s *sub, entries []protocol.AwarenessEntry, now time.Tim
 	if p.states == nil {
 		p.states = make(map[uint64]*presenceState)
 	}
+	count := -1
 	for _, e := range entries {
 		known := p.states[e.Client]
 		if known == nil {
-			if e.State == nil || p.countOf(s) >= maxPresencePerSub {
+			if count < 0 {
+				count = p.countOf(s)
+			}
+			if e.State == nil || count >= maxPresencePerSub || len(e.State) > maxPresenceState || p.bytes+len(e.State) > maxPresenceBytes {
 				continue
 			}
-			known = &presenceState{}
+			count++
+			known = &presenceState{by: s}
 			p.states[e.Client] = known
 		} else if known.sub != nil && known.sub != s && known.user != s.user {
 			continue
@@ -85,7 +91,7 @@ func (p *presence) mark(client uint64, st *presenceState) {
 func (p *presence) countOf(s *sub) int {
 	n := 0
 	for _, st := range p.states {
-		if st.sub == s {
+		if st.by == s {
 			n++
 		}
 	}
@@ -97,6 +103,9 @@ func (p *presence) leave(s *sub) {
 	for client, st := range p.states {
 		if st.sub == s {
 			p.remove(client, st)
+		}
+		if st.by == s {
+			st.by = nil
 		}
 	}
 }

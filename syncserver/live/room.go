@@ -42,8 +42,9 @@ type sub struct {
 	missed   blocks.Seq // while behind: the last update that was dropped
 	absent   bool       // presence was dropped, all of it is due
 	gone     bool       // closed
-	unsaved  int        // messages that could not be stored and are not answered yet
-	nudged   bool       // the server has asked for them with a step 1
+	failed   int        // messages that could not be stored, ever
+	answered int        // how many of them, the oldest, a later step 2 brought all the same
+	asked    int        // step 1s that asked for them and have not been answered
 }
 
 // wire encodes what a sub sends in its protocol.
@@ -191,6 +192,9 @@ func (s *sub) catchUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
 	defer cancel()
 	d, err := s.room.srv.cfg.Blocks.After(ctx, s.room.key, after)
+	if errors.Is(err, blocks.ErrNotFound) { // only presence was dropped
+		d, err = blocks.Diff{Update: []byte{0, 0}}, nil
+	}
 	if err != nil {
 		s.room.srv.logger.Warn("catch-up failed", "heap", s.room.key.Heap, "block", s.room.key.Block, "err", err)
 		c.close(websocket.CloseInternalServerErr, "catch-up failed")
@@ -214,7 +218,7 @@ func (s *sub) nudge(ctx context.Context) {
 		return
 	}
 	s.conn.mu.Lock()
-	s.nudged = true
+	s.asked++
 	s.conn.mu.Unlock()
 	s.conn.send(s.wire.sync(protocol.SyncStep1, vectorOf(head)))
 }
@@ -230,11 +234,18 @@ func vectorOf(head blocks.Head) []byte {
 // update takes an update from the client: step2 says that it is one whole
 // answer to a step 1. A refusal is returned; it concerns this sub only.
 func (s *sub) update(ctx context.Context, update []byte, step2 bool) error {
+	a := answer{step2: step2}
 	s.conn.mu.Lock()
 	readonly := s.readonly
+	if step2 {
+		a.covers = s.failed
+		if a.asked = s.asked > 0; a.asked {
+			s.asked--
+		}
+	}
 	s.conn.mu.Unlock()
 	if readonly {
-		return s.readonlyUpdate(ctx, update, step2)
+		return s.readonlyUpdate(ctx, update, a)
 	}
 	size := len(update) + 64
 	s.conn.stored(size)
@@ -245,35 +256,40 @@ func (s *sub) update(ctx context.Context, update []byte, step2 bool) error {
 		Whole:  step2,
 	}, func(_ blocks.Appended, err error) {
 		s.conn.stored(-size)
-		s.answer(err, step2)
+		s.answer(a, err)
 	})
-	if err != nil {
-		s.conn.stored(-size)
-		if errors.Is(err, blocks.ErrUnavailable) {
-			s.answer(err, step2)
-			return nil
-		}
+	if err == nil {
+		return nil
+	}
+	s.conn.stored(-size)
+	if code, _ := closeCode(err); code == websocket.CloseInternalServerErr { // for the time being
+		s.answer(a, err)
+		return nil
 	}
 	return err
 }
 
+// answer is what is due to the client once an update is stored.
+type answer struct {
+	step2  bool
+	asked  bool // the server had asked for this step 2: the client waits for no answer
+	covers int  // a step 2 holds what could not be stored before it: sub.failed then
+}
+
 // answer acknowledges one stored update, and with a step 2 also those that could
 // not be stored before: it holds them.
-func (s *sub) answer(err error, step2 bool) {
-	s.conn.mu.Lock()
+func (s *sub) answer(a answer, err error) {
 	n := 1
-	switch asked := step2 && s.nudged; {
-	case err != nil && !asked:
-		s.unsaved++
+	if a.asked {
 		n = 0
-	case err != nil:
+	}
+	s.conn.mu.Lock()
+	if err != nil {
+		s.failed += n
 		n = 0
-	case asked: // the client does not wait for an answer to this one
-		n = s.unsaved
-		s.unsaved, s.nudged = 0, false
-	case step2:
-		n += s.unsaved
-		s.unsaved = 0
+	} else if a.covers > s.answered {
+		n += a.covers - s.answered
+		s.answered = a.covers
 	}
 	gone := s.gone
 	s.conn.mu.Unlock()
@@ -289,9 +305,12 @@ func (s *sub) answer(err error, step2 bool) {
 
 // readonlyUpdate answers whether the update holds nothing new, which is all that
 // a viewer may send.
-func (s *sub) readonlyUpdate(ctx context.Context, update []byte, step2 bool) error {
+func (s *sub) readonlyUpdate(ctx context.Context, update []byte, a answer) error {
+	if a.asked {
+		return nil // it could write when it was asked
+	}
 	ok := false
-	if step2 {
+	if a.step2 {
 		var err error
 		if ok, err = s.room.srv.cfg.Blocks.Holds(ctx, s.room.key, update); err != nil {
 			return err

@@ -67,7 +67,8 @@ type Server struct {
 	counters counters
 	wg       sync.WaitGroup // conns
 	recheck  chan check
-	trim     trim // Run's
+	epoch    atomic.Int64 // moves before sockets are rechecked
+	trim     trim         // Run's
 
 	unsubscribe func() // from commits
 
@@ -184,21 +185,22 @@ func (srv *Server) ServeOne(w http.ResponseWriter, r *http.Request, key blocks.B
 	y := &yConn{conn: c}
 	c.proto = y
 	ctx := r.Context()
+	epoch := srv.epoch.Load()
 	id, err := srv.cfg.Auth.Authenticate(ctx, token)
-	if err != nil {
-		srv.start(c)
-		c.close(closeUnauthorized, "Unauthorized")
-		return nil
+	if err == nil {
+		c.identity, c.authed = id, true
+		y.sub = &sub{conn: c, wire: yWire{}, user: blocks.UserID(id.Account.ID), session: id.Session}
+		if err = srv.admit(ctx, y.sub, key, 0); err == nil {
+			err = y.start(ctx)
+		}
 	}
-	c.identity, c.authed = id, true
-	y.sub = &sub{conn: c, wire: yWire{}, user: blocks.UserID(id.Account.ID), session: id.Session}
-	if err = srv.admit(ctx, y.sub, key, 0); err == nil {
-		err = y.start(ctx)
-	}
-	srv.start(c)
-	if err != nil {
+	if err != nil { // before the reader starts: it must find a block, or an end
 		code, reason := closeCode(err)
 		c.close(code, reason)
+	}
+	srv.start(c)
+	if err == nil && srv.epoch.Load() != epoch {
+		c.recheckSub(ctx, y.sub, check{})
 	}
 	return nil
 }
@@ -247,13 +249,19 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 func (srv *Server) start(c *conn) {
 	c.started = time.Now()
-	srv.wg.Add(1)
 	srv.mu.Lock()
-	srv.conns[c] = struct{}{}
 	stopping := srv.stopping
+	if !stopping { // after that nobody may be waiting any more
+		srv.wg.Add(1)
+		srv.conns[c] = struct{}{}
+	}
 	srv.mu.Unlock()
 	if stopping {
 		c.close(websocket.CloseServiceRestart, "service restart")
+		srv.forget(c)
+		c.linger()
+		_ = c.ws.Close()
+		return
 	}
 	go c.run()
 }
@@ -297,14 +305,20 @@ func (c *conn) drop(s *sub) bool {
 	if h, ok := c.proto.(*hConn); ok {
 		address := string(s.wire.(hWire))
 		delete(h.docs, address)
-		if c.closed == nil {
-			c.closed = make(map[string]bool)
-		}
-		c.closed[address] = true
+		c.markClosed(address)
 	}
 	c.mu.Unlock()
 	c.srv.leave(s)
 	return true
+}
+
+// markClosed remembers that what comes for the address has nowhere to go. c.mu is
+// held.
+func (c *conn) markClosed(address string) {
+	if c.closed == nil || len(c.closed) >= c.srv.cfg.MaxDocuments {
+		c.closed = make(map[string]bool)
+	}
+	c.closed[address] = true
 }
 
 // wasClosed says whether the address was open on this socket before.
@@ -357,13 +371,15 @@ func (srv *Server) admit(ctx context.Context, s *sub, key blocks.BlockKey, versi
 	}
 	c := s.conn
 	c.mu.Lock()
-	if len(c.subs) >= srv.cfg.MaxDocuments {
-		c.mu.Unlock()
+	full := len(c.subs) >= srv.cfg.MaxDocuments
+	c.mu.Unlock()
+	if full {
 		return fmt.Errorf("documents on one socket: %w", blocks.ErrTooLarge)
 	}
+	srv.enter(s, key)
+	c.mu.Lock() // only now: who finds it among the conn's finds its room as well
 	c.subs = append(c.subs, s)
 	c.mu.Unlock()
-	srv.enter(s, key)
 	return nil
 }
 

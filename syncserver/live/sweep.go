@@ -90,7 +90,7 @@ func (c *conn) sweep(ctx context.Context, now time.Time) {
 	var unsaved []*sub
 	if now.Unix()%int64(nudgeEvery/time.Second) == 0 {
 		for _, s := range c.subs {
-			if s.unsaved > 0 {
+			if s.failed > s.answered && s.asked == 0 {
 				unsaved = append(unsaved, s)
 			}
 		}
@@ -124,6 +124,7 @@ type check struct {
 // ask has the sockets of c checked soon. It never blocks: if there is too much to
 // check, all is.
 func (srv *Server) ask(c check) {
+	srv.epoch.Add(1)
 	for {
 		select {
 		case srv.recheck <- c:
@@ -164,7 +165,7 @@ func (c *conn) recheck(ctx context.Context, what check) {
 	}
 	c.mu.Unlock()
 	if id.Session != "" && what.concerns(id.Account.ID, id.Session) {
-		if c.srv.cfg.Auth.Check(ctx, id.Session) != nil {
+		if isRefused(c.srv.cfg.Auth.Check(ctx, id.Session)) {
 			c.close(closeUnauthorized, "Unauthorized")
 			return
 		}
@@ -180,6 +181,12 @@ func (c *conn) recheck(ctx context.Context, what check) {
 	}
 }
 
+// isRefused tells a session that has ended from a store that cannot say.
+func isRefused(err error) bool {
+	code, _ := closeCode(err)
+	return err != nil && code != websocket.CloseInternalServerErr
+}
+
 func (what check) concerns(account auth.AccountID, session auth.SessionID) bool {
 	return (what.account == "" || what.account == account) && (what.session == "" || what.session == session)
 }
@@ -192,7 +199,7 @@ func (c *conn) recheckSub(ctx context.Context, s *sub, what check) {
 	if !what.concerns(auth.AccountID(s.user), session) || what.heap != "" && what.heap != key.Heap {
 		return
 	}
-	if c.srv.cfg.Auth.Check(ctx, session) != nil {
+	if isRefused(c.srv.cfg.Auth.Check(ctx, session)) {
 		c.close(closeUnauthorized, "Unauthorized")
 		return
 	}

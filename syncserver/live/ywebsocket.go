@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gorilla/websocket"
+
+	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/ydoc/lib0"
 	"github.com/heapsync/heapsync/ydoc/protocol"
@@ -121,6 +124,8 @@ func closeCode(err error) (code int, reason string) {
 		return closeConflict, refused.Code
 	case errors.As(err, &refused):
 		return closeForbidden, refused.Code
+	case errors.Is(err, auth.ErrUnauthorized), errors.Is(err, auth.ErrApprovalRequired), errors.Is(err, auth.ErrBlocked):
+		return closeUnauthorized, "Unauthorized"
 	case errors.Is(err, blocks.ErrDeleted):
 		return closeDeleted, "deleted"
 	case errors.Is(err, blocks.ErrTooLarge):
@@ -130,8 +135,8 @@ func closeCode(err error) (code int, reason string) {
 		return closeForbidden, "permission-denied"
 	case errors.Is(err, blocks.ErrVersionMismatch):
 		return closeConflict, "version_mismatch"
-	case errors.Is(err, blocks.ErrQuarantined):
+	case errors.Is(err, blocks.ErrQuarantined), errors.Is(err, blocks.ErrCorrupt):
 		return closeForbidden, "quarantined"
 	}
-	return 1011, "unavailable"
+	return websocket.CloseInternalServerErr, "unavailable"
 }
