@@ -156,11 +156,26 @@ func (l *Log) acquire(key BlockKey) *activeBlock {
 }
 
 func (l *Log) release(a *activeBlock) {
+	if !l.unref(a) {
+		return
+	}
+	a.mu.Lock()
+	head, loaded := a.head, a.loaded
+	a.mu.Unlock()
+	if loaded {
+		l.folder.left(head)
+	}
+}
+
+// unref says whether nobody holds the block any more.
+func (l *Log) unref(a *activeBlock) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a.refs--; a.refs == 0 {
-		delete(l.active, a.key)
+	if a.refs--; a.refs > 0 {
+		return false
 	}
+	delete(l.active, a.key)
+	return true
 }
 
 // load reads the head of a block that is not in memory. a.mu is held: whoever

@@ -30,20 +30,35 @@ func (f *folder) init(l *Log) {
 	f.waiting = make(map[BlockKey]bool)
 }
 
-// consider queues the block if its tail has grown too long. The tail may be
-// longer on a large block, whose folding costs more.
+// consider queues the block if its tail has grown too long. The tail may be twice
+// as long on a large block, whose folding costs more.
 func (f *folder) consider(head Head) {
 	limit := f.log.limits.SnapshotTail
-	if head.Tail < limit || head.Tail < 8*limit && head.TailBytes < (head.Bytes-head.TailBytes)/8 {
+	if head.Tail < limit || head.Tail < 2*limit && head.TailBytes < (head.Bytes-head.TailBytes)/8 {
 		return
 	}
+	f.add(head.Key)
+}
+
+// idleTail is from how many updates on the tail of a block is folded that nobody has
+// open any more: reading them takes the next one who opens it longer than a snapshot.
+const idleTail = 128
+
+// left queues a block that nobody has open any more.
+func (f *folder) left(head Head) {
+	if head.Tail >= idleTail && head.Quarantine == "" && head.DeletedAt == 0 {
+		f.add(head.Key)
+	}
+}
+
+func (f *folder) add(key BlockKey) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.waiting[head.Key] {
+	if f.waiting[key] {
 		return
 	}
-	f.waiting[head.Key] = true
-	f.queue = append(f.queue, head.Key)
+	f.waiting[key] = true
+	f.queue = append(f.queue, key)
 	select {
 	case f.work <- struct{}{}:
 	default:
