@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -99,7 +100,12 @@ func newWorld(t testing.TB, options ...func(*live.Config)) *world {
 		key := blocks.BlockKey{Heap: blocks.HeapID(r.PathValue("heap")), Block: blocks.BlockID(r.PathValue("block"))}
 		answer(rw, w.ServeOne(rw, r, key, token(r), "192.0.2.1"))
 	})
-	server := httptest.NewServer(mux)
+	server := httptest.NewUnstartedServer(mux)
+	server.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(16 << 10) // so that a slow reader is slow soon
+		return ctx
+	}
+	server.Start()
 	w.url = "ws" + strings.TrimPrefix(server.URL, "http")
 	t.Cleanup(func() {
 		w.stop()
@@ -192,6 +198,7 @@ type socket struct {
 	frames chan []byte // binary messages; closed at the end
 	texts  chan []byte
 	end    error // set when frames is closed
+	asked  int   // step 1s that count came across
 }
 
 func (w *world) dial(path string) *socket {
@@ -204,7 +211,13 @@ func (w *world) dial(path string) *socket {
 // dialUnread opens a socket that nobody reads from until read is called.
 func (w *world) dialUnread(path string) *socket {
 	w.t.Helper()
-	dialer := websocket.Dialer{ReadBufferSize: 4096, WriteBufferSize: 4096}
+	dialer := websocket.Dialer{ReadBufferSize: 4096, WriteBufferSize: 4096, NetDial: func(network, addr string) (net.Conn, error) {
+		conn, err := net.Dial(network, addr)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(16 << 10)
+		}
+		return conn, err
+	}}
 	ws, _, err := dialer.Dial(w.url+path, nil)
 	if err != nil {
 		w.t.Fatal(err)
@@ -460,4 +473,10 @@ func eventually(t testing.TB, what string, is func() bool) {
 			t.Fatalf("never: %s", what)
 		}
 	}
+}
+
+// blocksHave says whether the block exists on disk.
+func (w *world) blocksHave(block string) bool {
+	_, err := w.blocks.Head(context.Background(), blocks.BlockKey{Heap: "h", Block: blocks.BlockID(block)})
+	return err == nil
 }
