@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -80,7 +81,7 @@ func (e *closeError) Error() string { return e.reason }
 // run reads until the socket ends. It is the conn's owner.
 func (c *conn) run() {
 	defer c.srv.wg.Done()
-	err := c.readAll()
+	err := c.readOrPanic()
 	var ce *closeError
 	switch {
 	case errors.As(err, &ce):
@@ -97,6 +98,17 @@ func (c *conn) run() {
 		c.drain()
 	}
 	_ = c.ws.Close()
+}
+
+// readOrPanic turns a panic, a fault of ours, into the end of this socket alone.
+func (c *conn) readOrPanic() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.srv.logger.Error("panic in a socket", "err", p, "stack", string(debug.Stack()))
+			err = &closeError{websocket.CloseInternalServerErr, "internal error"}
+		}
+	}()
+	return c.readAll()
 }
 
 // drain reads what the client is still sending, for a moment: to close a socket

@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"time"
+
+	"github.com/heapsync/heapsync/blocks"
 )
 
 // Sweep does at once what is done every second, as if it were now: time cannot be
@@ -49,4 +51,11 @@ func (srv *Server) Remembered() (n int) {
 		r.mu.Unlock()
 	}
 	return n
+}
+
+// Listeners counts who hears of the heap's events.
+func (srv *Server) Listeners(heap blocks.HeapID) int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return len(srv.listeners[heap])
 }

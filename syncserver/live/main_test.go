@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,10 +44,24 @@ type world struct {
 	blocks *blocks.Instance
 	store  *storetest.Faulty
 	url    string
-	stop   func() // the sockets, and waits
+	stop   func()      // the sockets, and waits
+	panics atomic.Bool // the next question for a role does
 
 	mu    sync.Mutex // guards below
 	users map[string]user
+}
+
+// panicky is a store with a fault of ours.
+type panicky struct {
+	blocks.Store
+	panics *atomic.Bool
+}
+
+func (p panicky) RoleOf(ctx context.Context, user blocks.UserID, heap blocks.HeapID) (blocks.Role, bool, error) {
+	if p.panics.Swap(false) {
+		panic("a fault of ours")
+	}
+	return p.Store.RoleOf(ctx, user, heap)
 }
 
 type user struct {
@@ -62,7 +77,7 @@ func newWorld(t testing.TB, options ...func(*live.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.store = storetest.NewFaulty(store)
+	w.store = storetest.NewFaulty(panicky{store, &w.panics})
 	w.auth, err = auth.New(auth.Config{
 		Store: store, PublicURL: "https://sync.example.org", Mode: auth.ModeOpen, Challenges: &auth.ChallengeLimits{},
 		Keys: auth.ServerKeys{
