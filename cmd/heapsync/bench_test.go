@@ -267,7 +267,6 @@ func fillBlock(server benchServer, dir string, updates [][]byte) error {
 	if err != nil {
 		return err
 	}
-	defer s.close()
 	room, failed := make(chan struct{}, 1000), make(chan error, 1)
 	go func() {
 		for range updates {
@@ -283,13 +282,18 @@ func fillBlock(server benchServer, dir string, updates [][]byte) error {
 		select {
 		case room <- struct{}{}:
 		case err := <-failed:
+			s.close()
 			return err
 		}
 		if err := s.send(s.syncFrame(nil, protocol.SyncUpdate, u)); err != nil {
+			s.close()
 			return err
 		}
 	}
-	return <-failed
+	err = <-failed
+	s.close()
+	time.Sleep(time.Second) // servers tidy up after the last client has left
+	return err
 }
 
 // openBlock starts the server, opens the block twice, and says how long it took
