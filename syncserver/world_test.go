@@ -22,6 +22,7 @@ import (
 	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/storage/sqlite"
+	"github.com/heapsync/heapsync/storage/storetest"
 	"github.com/heapsync/heapsync/syncserver"
 	"github.com/heapsync/heapsync/syncserver/live"
 )
@@ -34,8 +35,9 @@ const publicURL = "https://sync.example.org"
 // test moves. Limits on logins are off unless an option sets them.
 type world struct {
 	*syncserver.Server
-	auth *auth.Service
-	log  *logBuffer
+	auth  *auth.Service
+	store *storetest.Faulty // of heaps and blocks
+	log   *logBuffer
 
 	mu   sync.Mutex // guards time
 	time time.Time
@@ -59,8 +61,11 @@ func newWorld(t testing.TB, options ...func(*syncserver.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	instance := blocks.New(blocks.LogConfig{Store: store, Logger: logger})
-	sockets := live.New(live.Config{Auth: w.auth, Blocks: instance, Logger: logger})
+	w.store = storetest.NewFaulty(store)
+	instance := blocks.New(blocks.LogConfig{Store: w.store, Logger: logger})
+	sockets := live.New(live.Config{
+		Auth: w.auth, Blocks: instance, Logger: logger, AllowOrigin: func(webOrigin string) bool { return webOrigin == publicURL },
+	})
 	cfg := syncserver.Config{
 		Auth: w.auth, Blocks: instance, Live: sockets, Health: store.Health,
 		Name: "test server", Version: "1.2.3", PublicURL: publicURL,

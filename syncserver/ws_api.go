@@ -1,6 +1,7 @@
 package syncserver
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/heapsync/heapsync/blocks"
@@ -16,7 +17,7 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) error {
 	}
 	ip := s.clientIP(r).String()
 	if r.PathValue("heap") == "" {
-		return busy(s.Live.ServeMany(w, r, token, ip))
+		return upgradeProblem(s.Live.ServeMany(w, r, token, ip))
 	}
 	heap, err := blocks.ParseHeapID(r.PathValue("heap"))
 	if err != nil {
@@ -26,12 +27,19 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return busy(s.Live.ServeOne(w, r, blocks.BlockKey{Heap: heap, Block: block}, token, ip))
+	return upgradeProblem(s.Live.ServeOne(w, r, blocks.BlockKey{Heap: heap, Block: block}, token, ip))
 }
 
-func busy(err error) error {
+func upgradeProblem(err error) error {
 	if err == live.ErrBusy { //nolint:errorlint // it is returned as it is
 		return &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: err.Error(), retryAfter: 5}
+	}
+	if refused, ok := errors.AsType[*live.UpgradeError](err); ok {
+		code := "invalid"
+		if refused.Status == http.StatusForbidden {
+			code = "cross_origin"
+		}
+		return newProblem(refused.Status, code, refused.Reason)
 	}
 	return err
 }

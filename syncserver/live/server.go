@@ -115,7 +115,7 @@ func New(cfg Config) *Server {
 			return webOrigin == "" || cfg.AllowOrigin != nil && cfg.AllowOrigin(webOrigin)
 		},
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
-			http.Error(w, reason.Error(), status)
+			w.(*hijacker).refused = &UpgradeError{status, reason.Error()}
 		},
 	}
 	// From the start: a socket that opens before Run does must miss no commit.
@@ -205,7 +205,16 @@ func (srv *Server) ServeOne(w http.ResponseWriter, r *http.Request, key blocks.B
 	return nil
 }
 
-// upgrade returns nil if the request has been answered, or err is to be.
+// UpgradeError is a request that does not become a socket, to be answered with
+// Status: 403 if its web origin is not allowed, else it is no proper handshake.
+type UpgradeError struct {
+	Status int
+	Reason string
+}
+
+func (e *UpgradeError) Error() string { return e.Reason }
+
+// upgrade returns nil if the request needs no answer any more, or err is to be one.
 func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string) (*conn, error) {
 	srv.mu.Lock()
 	busy := srv.stopping || len(srv.conns) >= srv.cfg.MaxConns
@@ -215,8 +224,11 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, ip string) (*
 	}
 	h := &hijacker{ResponseWriter: w}
 	ws, err := srv.upgrader.Upgrade(h, r, nil)
+	if h.refused != nil {
+		return nil, h.refused
+	}
 	if err != nil {
-		return nil, nil //nolint:nilerr // the upgrader has answered
+		return nil, nil //nolint:nilerr // the client is gone
 	}
 	c := &conn{srv: srv, ws: ws, in: h.in, ip: ip}
 	c.room.L = &c.mu
@@ -234,7 +246,8 @@ const readBuffer = 512
 // from the HTTP server's.
 type hijacker struct {
 	http.ResponseWriter
-	in *bufio.Reader
+	in      *bufio.Reader
+	refused *UpgradeError
 }
 
 // Hijack implements [http.Hijacker].
