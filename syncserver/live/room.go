@@ -42,6 +42,7 @@ type sub struct {
 	missed   blocks.Seq // while behind: the last update that was dropped
 	absent   bool       // presence was dropped, all of it is due
 	gone     bool       // closed
+	applied  wireFrame  // acknowledges one update; made with the first
 	failed   int        // messages that could not be stored, ever
 	answered int        // how many of them, the oldest, a later step 2 brought all the same
 	asked    int        // step 1s that asked for them and have not been answered
@@ -255,17 +256,16 @@ func (s *sub) update(ctx context.Context, update []byte, step2 bool) error {
 		Update: update,
 		Whole:  step2,
 	}, func(_ blocks.Appended, err error) {
-		s.conn.stored(-size)
-		s.answer(a, err)
+		s.answer(a, size, err)
 	})
 	if err == nil {
 		return nil
 	}
-	s.conn.stored(-size)
 	if code, _ := closeCode(err); code == websocket.CloseInternalServerErr { // for the time being
-		s.answer(a, err)
+		s.answer(a, size, err)
 		return nil
 	}
+	s.conn.stored(-size)
 	return err
 }
 
@@ -277,13 +277,21 @@ type answer struct {
 }
 
 // answer acknowledges one stored update, and with a step 2 also those that could
-// not be stored before: it holds them.
-func (s *sub) answer(a answer, err error) {
+// not be stored before: it holds them. size is what it counted for while it was
+// being stored.
+func (s *sub) answer(a answer, size int, err error) {
+	if err != nil {
+		s.room.srv.logger.Warn("update not stored", "heap", s.room.key.Heap, "block", s.room.key.Block, "err", err)
+	}
 	n := 1
 	if a.asked {
 		n = 0
 	}
-	s.conn.mu.Lock()
+	c := s.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inflight -= size
+	c.room.Signal()
 	if err != nil {
 		s.failed += n
 		n = 0
@@ -291,14 +299,15 @@ func (s *sub) answer(a answer, err error) {
 		n += a.covers - s.answered
 		s.answered = a.covers
 	}
-	gone := s.gone
-	s.conn.mu.Unlock()
-	if err != nil {
-		s.room.srv.logger.Warn("update not stored", "heap", s.room.key.Heap, "block", s.room.key.Block, "err", err)
+	if s.gone {
+		return
 	}
-	if f := s.wire.applied(true); f != nil && !gone {
+	if s.applied == nil {
+		s.applied = s.wire.applied(true)
+	}
+	if s.applied != nil {
 		for range n {
-			s.conn.send(f)
+			c.enqueueLocked(queued{frame: s.applied})
 		}
 	}
 }
