@@ -78,12 +78,18 @@ type closeError struct {
 
 func (e *closeError) Error() string { return e.reason }
 
+// clientClosed is a close frame of the client's: nothing comes after it.
+type clientClosed struct{ closeError }
+
 // run reads until the socket ends. It is the conn's owner.
 func (c *conn) run() {
 	defer c.srv.wg.Done()
 	err := c.readOrPanic()
 	var ce *closeError
+	var closed *clientClosed
 	switch {
+	case errors.As(err, &closed):
+		c.close(closed.code, "")
 	case errors.As(err, &ce):
 		c.close(ce.code, ce.reason)
 	case errors.Is(err, errClosing): // a close frame is on its way
@@ -94,7 +100,7 @@ func (c *conn) run() {
 	}
 	c.srv.forget(c)
 	c.linger()
-	if netErr, ok := errors.AsType[net.Error](err); !ok || !netErr.Timeout() {
+	if netErr, ok := errors.AsType[net.Error](err); closed == nil && (!ok || !netErr.Timeout()) {
 		c.drain()
 	}
 	_ = c.ws.Close()
@@ -165,7 +171,7 @@ func closedByClient(code int, _ string) error {
 	if code == websocket.CloseNoStatusReceived {
 		code = websocket.CloseNormalClosure
 	}
-	return &closeError{code, ""}
+	return &clientClosed{closeError{code, ""}}
 }
 
 // readOne reads and handles one message. unauthed counts bytes of before the client
