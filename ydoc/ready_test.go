@@ -1,6 +1,7 @@
 package ydoc_test
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 
@@ -68,5 +69,23 @@ func TestReadyFollowsReferencesAcrossClients(t *testing.T) {
 		if got := decode(t, c.update, ydoc.V1).Ready(c.sv); got != c.want {
 			t.Errorf("%s: Ready is %v", c.name, got)
 		}
+	}
+}
+
+func TestOnlyKeepsWhatIsOfTheClientsAskedFor(t *testing.T) {
+	var b builder
+	b.at(9, 0).text(nil, nil, "nine").at(5, 3).text(&id{Client: 9, Clock: 1}, nil, "five").at(2, 0).gc(4)
+	u, err := ydoc.DecodeUpdate(b.remove(9, 0, 2).remove(5, 3, 1).bytes(), ydoc.V1, ydoc.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want builder
+	want.at(5, 3).text(&id{Client: 9, Clock: 1}, nil, "five")
+	only := u.Only(func(c ydoc.ClientID) bool { return c == 5 })
+	if got := only.Append(nil, ydoc.V1); !bytes.Equal(got, want.remove(5, 3, 1).bytes()) {
+		t.Errorf("got %x", got)
+	}
+	if none := u.Only(func(ydoc.ClientID) bool { return false }); !none.Empty() {
+		t.Error("something is left of nothing")
 	}
 }
