@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/storage/storetest"
 	"github.com/heapsync/heapsync/syncserver/live"
@@ -162,9 +164,9 @@ func TestReadThatFailsEndsTheSocketAndNoDocumentForGood(t *testing.T) {
 				s := w.dial(path)
 				if path == "/ws" {
 					s.token("h/b", token)
-					s.send(protocol.AppendHSync(nil, "h/b", protocol.SyncStep1, []byte{0}))
-				} else {
-					s.send(protocol.AppendYSync(nil, protocol.SyncStep1, []byte{0}))
+					_ = s.WriteMessage(websocket.BinaryMessage, protocol.AppendHSync(nil, "h/b", protocol.SyncStep1, []byte{0}))
+				} else { // it may be closed by now
+					_ = s.WriteMessage(websocket.BinaryMessage, protocol.AppendYSync(nil, protocol.SyncStep1, []byte{0}))
 				}
 				s.wantEnd(1011)
 			}
