@@ -88,28 +88,35 @@ func (l *Log) Append(ctx context.Context, req Append, done func(Appended, error)
 		}
 	}()
 
-	a.mu.Lock()
 	in := incoming{Append: req, u: u}
-	err = l.accept(ctx, a, &in)
-	if err != nil {
-		a.mu.Unlock()
-		return err
+	result, queued, err := l.take(ctx, a, &in, done)
+	release = !queued // else the committer's now
+	if err == nil && !queued {
+		done(result, nil)
 	}
-	if in.adds() || a.busy() {
+	return err
+}
+
+// take accepts in and queues it, unless there is nothing to store or to wait for.
+func (l *Log) take(ctx context.Context, a *activeBlock, in *incoming, done func(Appended, error)) (result Appended, queued bool, err error) {
+	a.mu.Lock()
+	panics := true
+	defer func() {
+		a.broken = a.broken || panics
+		a.mu.Unlock()
+	}()
+	err = l.accept(ctx, a, in)
+	if err == nil && (in.adds() || a.busy()) {
 		// Even what adds nothing is acknowledged only after what it repeats.
-		if !l.committer.enqueue(a, &in, done) {
+		if queued = l.committer.enqueue(a, in, done); !queued {
 			a.forget() // the server stops: nothing is taken any more
-			a.mu.Unlock()
-			return ErrUnavailable
+			err = ErrUnavailable
 		}
-		release = false // the committer's now
-		a.mu.Unlock()
-		return nil
+	} else if err == nil {
+		result = a.result(in)
 	}
-	result := a.result(&in)
-	a.mu.Unlock()
-	done(result, nil)
-	return nil
+	panics = false
+	return result, queued, err
 }
 
 func (l *Log) decode(update []byte) (*ydoc.Update, error) {
@@ -160,6 +167,9 @@ func (a *activeBlock) result(in *incoming) Appended {
 // accept decides what of in.u goes to the log, what is held and what is refused,
 // and on success moves the block's accepted state. a.mu is held.
 func (l *Log) accept(ctx context.Context, a *activeBlock, in *incoming) error {
+	if a.broken {
+		return fmt.Errorf("%s after a fault of the server: %w", a.key, ErrUnavailable)
+	}
 	if err := l.load(ctx, a); err != nil {
 		return err
 	}

@@ -192,6 +192,7 @@ func (c *committer) take() []*queuedCommit {
 	c.dirty = nil
 	c.mu.Unlock()
 	batch := make([]*queuedCommit, 0, len(dirty))
+	var failed []*queuedCommit
 	appends := 0
 	c.began = time.Now()
 	for _, a := range dirty {
@@ -202,6 +203,12 @@ func (c *committer) take() []*queuedCommit {
 			continue
 		}
 		a.queued = nil
+		if a.broken { // its head may speak of more than the queue holds
+			a.mu.Unlock()
+			c.bytes.Add(-q.bytes)
+			failed = append(failed, q)
+			continue
+		}
 		head := a.head
 		head.StateVector = a.sv.Encode()
 		q.commit = &BlockCommit{Head: head, Updates: q.updates, Claims: q.claims, Hold: q.hold, Release: q.release}
@@ -215,6 +222,9 @@ func (c *committer) take() []*queuedCommit {
 		a.mu.Unlock()
 		appends += len(q.waiters)
 		batch = append(batch, q)
+	}
+	if failed != nil {
+		c.done <- committed{blocks: failed, err: ErrUnavailable}
 	}
 	c.crowded = appends >= crowd
 	return batch

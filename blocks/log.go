@@ -95,6 +95,7 @@ type activeBlock struct {
 	recent    recentHashes     // of updates accepted lately
 	inflight  [][]byte         // updates the committer has taken and not yet finished
 	releasing []HeldUpdate     // held updates that leave with what the committer has taken
+	broken    bool             // a panic left it half changed: nothing is taken until it is read anew
 	moves     int              // how often sv has moved
 	queued    *queuedCommit    // what waits for the committer, nil if nothing does
 }

@@ -34,6 +34,12 @@ func (l *Log) read(ctx context.Context, key BlockKey) (*state, error) {
 		return nil, ctx.Err()
 	}
 	st := &state{merged: mergers.Get().(*ydoc.Merger), log: l}
+	whole := false
+	defer func() { // also when something panics: there are few slots
+		if !whole {
+			st.free()
+		}
+	}()
 	head, snapshot, tail, err := l.store.State(ctx, key)
 	if err == nil {
 		st.head = head
@@ -46,9 +52,9 @@ func (l *Log) read(ctx context.Context, key BlockKey) (*state, error) {
 		err = l.quarantine(key, err)
 	}
 	if err != nil {
-		st.free()
 		return nil, err
 	}
+	whole = true
 	return st, nil
 }
 

@@ -203,18 +203,16 @@ func (c *conn) readOne(unauthed *int) error {
 			return &closeError{closeReset, "Reset Connection"}
 		}
 	}
+	if weight > 0 {
+		defer c.srv.large.Release(weight) // also after a panic
+	}
 	c.srv.counters.messagesIn.Add(1)
 	c.srv.counters.bytesIn.Add(int64(len(data)))
 	// Nothing ends a message that is being handled: its context never ends.
 	if typ == websocket.TextMessage {
-		err = c.textMessage(context.Background(), data)
-	} else {
-		err = c.proto.message(context.Background(), data)
+		return c.textMessage(context.Background(), data)
 	}
-	if weight > 0 {
-		c.srv.large.Release(weight)
-	}
-	return err
+	return c.proto.message(context.Background(), data)
 }
 
 // frameSize is how long the frame says it is that comes next, 0 if that is not at
