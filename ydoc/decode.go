@@ -176,15 +176,13 @@ func (d *decoder) charge(clock, length uint64) (uint64, error) {
 
 // addGC adds a GC struct, joining it with one that this update has just before it.
 func (d *decoder) addGC(clock, length uint64) {
+	gc := node{clock: clock, length: length, text: span{src: d.src}}
 	b := &d.blocks[len(d.blocks)-1]
-	if n := len(d.nodes); n > int(b.from) {
-		last := &d.nodes[n-1]
-		if last.isGC() && last.end() == clock && last.text.src == d.src {
-			last.length += length
-			return
-		}
+	if n := len(d.nodes); n > int(b.from) && d.nodes[n-1].continues(&gc) {
+		d.nodes[n-1].length += length
+		return
 	}
-	d.nodes = append(d.nodes, node{clock: clock, length: length, text: span{src: d.src}})
+	d.nodes = append(d.nodes, gc)
 }
 
 // checkID refuses a reference to the own client's future.

@@ -43,7 +43,8 @@ func (u *Update) order() {
 	}
 }
 
-// sweep drops nodes, and parts of nodes, whose clocks the nodes before them have.
+// sweep drops nodes, and parts of nodes, whose clocks the nodes before them have, and
+// joins the GC structs of one source that have become neighbours.
 func (u *Update) sweep() {
 	kept := uint32(0)
 	for k := range u.blocks {
@@ -59,6 +60,10 @@ func (u *Update) sweep() {
 				u.cut(n, b.client, end-n.clock)
 			}
 			end = n.end()
+			if n.isGC() && kept > from && u.nodes[kept-1].continues(n) {
+				u.nodes[kept-1].length += n.length
+				continue
+			}
 			if kept != i {
 				u.nodes[kept] = *n
 			}

@@ -120,6 +120,12 @@ func (n *node) end() uint64 { return n.clock + n.length }
 
 func (n *node) isGC() bool { return n.info == kindGC }
 
+// continues reports whether n and the GC struct next are one: contiguous, and from one
+// source.
+func (n *node) continues(next *node) bool {
+	return n.isGC() && n.end() == next.clock && n.text.src == next.text.src
+}
+
 // explicitParent reports whether the node says where it is.
 func (n *node) explicitParent() bool {
 	return n.info&(hasOrigin|hasRight) == 0 && n.info != kindGC
