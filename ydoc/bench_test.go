@@ -3,6 +3,7 @@ package ydoc_test
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -204,4 +205,15 @@ func BenchmarkDecodeLive(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func BenchmarkIntegrationSteps(b *testing.B) {
+	updates, _ := traceUpdates(b)
+	state := trusted(b, mergeAll(b, updates))
+	var steps int
+	b.ReportAllocs()
+	for b.Loop() {
+		steps = state.IntegrationSteps(math.MaxInt)
+	}
+	b.ReportMetric(float64(steps), "steps")
 }

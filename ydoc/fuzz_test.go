@@ -73,6 +73,7 @@ func fuzzDecode(t *testing.T, b []byte, f ydoc.Format) {
 	u.Ready(sv)
 	u.TypeDepth()
 	u.SplitValue()
+	u.IntegrationSteps(1000)
 	if id, conflict := u.Conflict(m.Update()); conflict {
 		t.Errorf("conflicts with itself at %v", id)
 	}
@@ -143,7 +144,7 @@ func FuzzDecodeUpdateV2(f *testing.F) {
 }
 
 // trusted reads bytes without asking whether clients may see them.
-func trusted(t *testing.T, b []byte) *ydoc.Update {
+func trusted(t testing.TB, b []byte) *ydoc.Update {
 	t.Helper()
 	return exact(t, ydoc.V1, b).Update()
 }

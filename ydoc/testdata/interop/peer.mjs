@@ -172,6 +172,22 @@ const peers = {
     }
   },
 
+  // How many items Yjs looks at to find places: it puts each in two sets.
+  steps ({ state }) {
+    const add = Set.prototype.add
+    let adds = 0
+    Set.prototype.add = function (v) {
+      if (v instanceof Y.Item) adds++
+      return add.call(this, v)
+    }
+    try {
+      Y.applyUpdate(new Y.Doc(), bytes(state))
+    } finally {
+      Set.prototype.add = add
+    }
+    return { steps: adds / 2 }
+  },
+
   // Does with each input what clients do with updates; answers with the faults.
   poison ({ base, inputs, format = 1 }) {
     const apply = format === 2 ? Y.applyUpdateV2 : Y.applyUpdate
