@@ -29,6 +29,7 @@ const (
 	CodeForeignClockAhead = "foreign_clock_ahead"
 	CodeClientIDConflict  = "client_id_conflict"
 	CodeTooDeep           = "nested_too_deep"
+	CodeTooEntangled      = "too_entangled"
 )
 
 // Author is who sends an update.
@@ -257,7 +258,7 @@ func (l *Log) admit(ctx context.Context, a *activeBlock, in *incoming, whole boo
 	if err != nil || !fresh {
 		return err
 	}
-	depth, err := l.depth(ctx, a, in, ready)
+	shape, err := l.shape(ctx, a, in, ready)
 	if err != nil {
 		return err
 	}
@@ -276,7 +277,7 @@ func (l *Log) admit(ctx context.Context, a *activeBlock, in *incoming, whole boo
 		a.sv.Advance(s.Client, s.Clock+ydoc.Clock(s.Len))
 	}
 	a.moves++
-	a.head.Depth = depth
+	a.head.Shape = shape
 	a.head.Bytes += int64(len(bytes))
 	return nil
 }
@@ -322,32 +323,6 @@ func (l *Log) conflict(ctx context.Context, a *activeBlock, in *incoming, id ydo
 	detail := fmt.Sprintf("client id %d has other content at clock %d here; take a new client id and make the edits again", id.Client, id.Clock)
 	l.audit(ctx, in.Author, a.key, CodeClientIDConflict, detail)
 	return &Refusal{CodeClientIDConflict, detail}
-}
-
-// depth returns the new upper bound of how deep the block's types nest, exact
-// when the cheap bound passes the limit.
-func (l *Log) depth(ctx context.Context, a *activeBlock, in *incoming, u *ydoc.Update) (int, error) {
-	rooted, floating := u.TypeDepth()
-	bound := max(a.head.Depth, rooted)
-	if floating > 0 {
-		bound = max(bound, a.head.Depth+floating)
-	}
-	if bound <= l.limits.TypeDepth {
-		return bound, nil
-	}
-	st, err := l.readWithQueued(ctx, a, in)
-	if err != nil {
-		return 0, err
-	}
-	defer st.free()
-	if err := st.merged.Add(u.Append(nil, ydoc.V1), ydoc.V1); err != nil {
-		return 0, fmt.Errorf("depth of %s: %w", a.key, err)
-	}
-	bound, _ = st.merged.Update().TypeDepth()
-	if bound > l.limits.TypeDepth {
-		return 0, &Refusal{CodeTooDeep, fmt.Sprintf("shared types may be nested at most %d deep", l.limits.TypeDepth)}
-	}
-	return bound, nil
 }
 
 var hashSeed = maphash.MakeSeed()

@@ -28,6 +28,7 @@ type Limits struct {
 	Decode       ydoc.Limits
 	UpdateBytes  int   // of one update; 16 MiB
 	TypeDepth    int   // nested shared types; 500
+	Steps        int64 // to tell the order of a document's items, and 32 an item; 2,000,000
 	HeldPerBlock int64 // bytes of updates that wait for others; 8 MiB
 	HeldPerUser  int64 // the same, in all blocks; 64 MiB
 	HeldFor      time.Duration
@@ -43,6 +44,7 @@ func (l *Limits) setDefaults() {
 	}
 	setDefault(&l.UpdateBytes, 16<<20)
 	setDefault(&l.TypeDepth, 500)
+	setDefault(&l.Steps, 2_000_000)
 	setDefault(&l.HeldPerBlock, 8<<20)
 	setDefault(&l.HeldPerUser, 64<<20)
 	setDefault(&l.HeldFor, 7*24*time.Hour)

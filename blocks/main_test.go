@@ -272,6 +272,36 @@ func (e *edit) text(origin *ydoc.ID, s string) *edit {
 	return e.item(origin, nil, uint64(lib0.Units([]byte(s))), 4, lib0.AppendVarString(nil, s)...)
 }
 
+// between adds s after origin, if any, and left of right.
+func (e *edit) between(origin, right *ydoc.ID, s string) *edit {
+	info := byte(4 | 0x40)
+	refs := []*ydoc.ID{right}
+	if origin != nil {
+		info |= 0x80
+		refs = []*ydoc.ID{origin, right}
+	}
+	e.body = append(e.body, info)
+	for _, id := range refs {
+		e.body = lib0.AppendVarUint(lib0.AppendVarUint(e.body, uint64(id.Client)), uint64(id.Clock))
+	}
+	e.body = lib0.AppendVarString(e.body, s)
+	e.structs++
+	e.clock += uint64(lib0.Units([]byte(s)))
+	return e
+}
+
+// value sets a key of the root t to n elements, which together are its value.
+func (e *edit) value(key string, n byte) *edit {
+	content := append(lib0.AppendVarString([]byte{1, 1, 't'}, key), n)
+	for range n {
+		content = append(content, 0x7e)
+	}
+	e.body = append(append(e.body, 8|0x20), content...)
+	e.structs++
+	e.clock += uint64(n)
+	return e
+}
+
 // array adds a nested array in parent, or at the root.
 func (e *edit) array(parent *ydoc.ID) *edit { return e.item(nil, parent, 1, 7, 0) }
 

@@ -24,9 +24,9 @@ type Head struct {
 	SyncVersion int64  // lineage of the document, from 1
 	StateVector []byte // of all logged updates, encoded
 	Bytes       int64  // sum of all logged updates
-	Depth       int    // upper bound of how deep shared types nest
-	SnapshotSeq Seq    // the snapshot covers updates up to here; 0: no snapshot
-	Tail        int64  // logged updates after SnapshotSeq
+	Shape       Shape
+	SnapshotSeq Seq   // the snapshot covers updates up to here; 0: no snapshot
+	Tail        int64 // logged updates after SnapshotSeq
 	TailBytes   int64
 	Held        int64 // updates that wait for others
 	HeldBytes   int64
@@ -35,6 +35,16 @@ type Head struct {
 	TrashedAt   int64  // 0: not in the trash
 	DeletedAt   int64  // 0: not deleted for good
 	Quarantine  string // why the block is read-only; "": it is not
+}
+
+// Shape is what is known of a block's document without reading it: upper bounds, which
+// a read of the block makes exact, and flags that stay set.
+type Shape struct {
+	Depth    int   // how deep shared types nest
+	Items    int64 // items of the document
+	Branches int64 // Items times this is what it takes to place them all
+	Keyed    bool  // some item is the value of a key
+	Wide     bool  // some value of a key has several elements
 }
 
 // LoggedUpdate is one update of the log, in format V1.

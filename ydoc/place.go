@@ -30,6 +30,36 @@ func (u *Update) TypeDepth() (rooted, floating int) {
 	return rooted, floating
 }
 
+// Values says what an update shows of the values of keys: of maps, and of the
+// attributes of XML elements.
+type Values struct {
+	Keyed  bool // there are some
+	Wide   bool // one of them has several elements
+	Unsure bool // so may an item, which is beside something the update does not have
+}
+
+// Values looks for values of keys. It takes time linear in u, and little if no item has
+// several elements.
+func (u *Update) Values() Values {
+	v := Values{Keyed: u.subs}
+	var p *places
+	for _, g := range u.groups {
+		for i := g.from; i < g.to; i++ {
+			n := &u.nodes[i]
+			if n.length == 1 || tombstone(n) || n.explicitParent() && n.info&hasSub == 0 {
+				continue
+			}
+			if p == nil {
+				p = &places{u: u, found: make([]place, len(u.nodes))}
+			}
+			at := p.of(g, i)
+			v.Wide = v.Wide || at&placeInMap != 0
+			v.Unsure = v.Unsure || at&placeLost != 0
+		}
+	}
+	return v
+}
+
 // SplitValue returns the first item of several elements that u shows to be the value
 // of a map's key and to be split: only a part of it is deleted, or an item refers to
 // its inside. Honest clients never do that, and Yjs handles it badly: it throws when

@@ -77,7 +77,7 @@ func TestCheckFindsEveryFlippedBitOfARow(t *testing.T) {
 		"updates":   {"seq", "block", "prev", "actor", "at", "crc", "bytes", "bytes", "bytes"},
 		"snapshots": {"block", "seq", "crc", "state", "state"},
 		"held":      {"block", "actor", "at", "crc", "bytes"},
-		"blocks":    {"seq", "sync_version", "bytes", "depth", "tail", "tail_bytes", "snapshot_seq", "held", "held_bytes", "updated_at", "crc", "state_vector"},
+		"blocks":    {"seq", "sync_version", "bytes", "depth", "items", "branches", "keyed", "wide", "tail", "tail_bytes", "snapshot_seq", "held", "held_bytes", "updated_at", "crc", "state_vector"},
 	}
 	tables := []string{"updates", "updates", "updates", "snapshots", "snapshots", "held", "blocks"}
 	found := 0

@@ -136,11 +136,12 @@ func (w *writer) applyBlock(c *blocks.BlockCommit) (written, error) {
 // createBlock inserts the head of a new block.
 func (w *writer) createBlock(c *blocks.BlockCommit, res *written, size int64) error {
 	h := &c.Head
-	row, err := w.hotRow(`INSERT INTO blocks (heap, block, type, seq, sync_version, bytes, depth,
-			tail, tail_bytes, created_at, updated_at, crc, state_vector)
-		SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM heaps WHERE heap = ?
+	row, err := w.hotRow(`INSERT INTO blocks (heap, block, type, seq, sync_version, bytes,
+			depth, items, branches, keyed, wide, tail, tail_bytes, created_at, updated_at, crc, state_vector)
+		SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM heaps WHERE heap = ?
 		RETURNING ref`, 1,
-		string(h.Key.Block), h.Type, int64(res.seq), h.SyncVersion, h.Bytes, int64(h.Depth),
+		string(h.Key.Block), h.Type, int64(res.seq), h.SyncVersion, h.Bytes,
+		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, bit(h.Shape.Keyed), bit(h.Shape.Wide),
 		int64(len(c.Updates)), size, w.tx.at, w.tx.at, w.headSum(h, res.seq), notNil(h.StateVector),
 		string(h.Key.Heap))
 	switch {
@@ -175,9 +176,10 @@ func (w *writer) advanceBlock(c *blocks.BlockCommit, res *written, base blocks.S
 	if len(c.Updates) > 0 { // else nothing changes that can be seen
 		res.updatedAt = w.tx.at
 	}
-	return w.hotExec(`UPDATE blocks SET type = ?, seq = ?, sync_version = ?, bytes = ?, depth = ?,
-		tail = ?, tail_bytes = ?, updated_at = ?, crc = ?, state_vector = ? WHERE ref = ?`,
-		h.Type, int64(res.seq), h.SyncVersion, h.Bytes, int64(h.Depth),
+	return w.hotExec(`UPDATE blocks SET type = ?, seq = ?, sync_version = ?, bytes = ?,
+		depth = ?, items = ?, branches = ?, keyed = ?, wide = ?, tail = ?, tail_bytes = ?, updated_at = ?, crc = ?, state_vector = ? WHERE ref = ?`,
+		h.Type, int64(res.seq), h.SyncVersion, h.Bytes,
+		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, bit(h.Shape.Keyed), bit(h.Shape.Wide),
 		res.tail, res.tailBytes, res.updatedAt, w.headSum(h, res.seq), notNil(h.StateVector), int64(h.Ref))
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/heapsync/heapsync/ydoc"
 )
 
-const headColumns = `heaps.heap, b.block, b.ref, b.type, b.seq, b.sync_version, b.state_vector, b.bytes, b.depth,
+const headColumns = `heaps.heap, b.block, b.ref, b.type, b.seq, b.sync_version, b.state_vector, b.bytes,
+	b.depth, b.items, b.branches, b.keyed, b.wide,
 	b.snapshot_seq, b.tail, b.tail_bytes, b.held, b.held_bytes, b.created_at, b.updated_at,
 	b.trashed_at, b.deleted_at, b.quarantine, b.crc`
 
@@ -20,7 +21,8 @@ const headColumns = `heaps.heap, b.block, b.ref, b.type, b.seq, b.sync_version, 
 func scanHead(row interface{ Scan(...any) error }) (blocks.Head, error) {
 	var h blocks.Head
 	var crc int64
-	err := row.Scan(&h.Key.Heap, &h.Key.Block, &h.Ref, &h.Type, &h.Seq, &h.SyncVersion, &h.StateVector, &h.Bytes, &h.Depth,
+	err := row.Scan(&h.Key.Heap, &h.Key.Block, &h.Ref, &h.Type, &h.Seq, &h.SyncVersion, &h.StateVector, &h.Bytes,
+		&h.Shape.Depth, &h.Shape.Items, &h.Shape.Branches, &h.Shape.Keyed, &h.Shape.Wide,
 		&h.SnapshotSeq, &h.Tail, &h.TailBytes, &h.Held, &h.HeldBytes, &h.CreatedAt, &h.UpdatedAt,
 		&h.TrashedAt, &h.DeletedAt, &h.Quarantine, &crc)
 	if err != nil {

@@ -164,13 +164,13 @@ func testCommitFillsIn(b *bench) {
 	b.heap("h")
 	k := key("h", "a")
 	c := b.next(k, "one", "two")
-	c.Head.Depth = 7
+	c.Head.Shape = blocks.Shape{Depth: 7, Items: 8, Branches: 9, Keyed: true, Wide: true}
 	batch := b.commit(c)
 	if batch.At != b.clock.Load() {
 		b.Errorf("At is %d, want the clock's %d", batch.At, b.clock.Load())
 	}
 	want := blocks.Head{Key: k, Ref: c.Head.Ref, Type: "note", Seq: 2, SyncVersion: 1, StateVector: []byte("6 bytes"), Bytes: 6,
-		Depth: 7, Tail: 2, TailBytes: 6, CreatedAt: batch.At, UpdatedAt: batch.At}
+		Shape: c.Head.Shape, Tail: 2, TailBytes: 6, CreatedAt: batch.At, UpdatedAt: batch.At}
 	sameHead(b, c.Head, want)
 	sameHead(b, b.head(k), want)
 	if c.Head.Ref == 0 || c.Updates[0].Seq != 1 || c.Updates[1].Seq != 2 || c.Updates[1].At != batch.At {
