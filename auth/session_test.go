@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -272,6 +273,21 @@ func TestFiftyRefreshesAtATimeGiveOnePair(t *testing.T) {
 		}
 	}
 	w.good(t, "the pair", pairs[0].Access)
+}
+
+func TestFreshTokensAreGoodWhileTheStoreCannotWrite(t *testing.T) {
+	w := newWorld(t)
+	_, out := w.active(t, 1)
+	next := w.refresh(t, out.Tokens.Refresh)
+	if err := w.Check(t.Context(), next.Session); err != nil { // from now on it is in memory
+		t.Fatal(err)
+	}
+	w.store.setFail(errors.New("disk full"))
+	w.good(t, "new pair", next.Access)
+	w.store.setFail(nil)
+	w.good(t, "new pair", next.Access)
+	_, err := w.Refresh(t.Context(), out.Tokens.Refresh, home)
+	want(t, "spent token after the new pair was used", err, auth.ErrUnauthorized)
 }
 
 func TestNoGraceMeansNone(t *testing.T) {
