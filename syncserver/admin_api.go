@@ -27,6 +27,11 @@ func (s *Server) toAccountJSON(r *http.Request, a auth.Account) (accountJSON, er
 	}, err
 }
 
+type accountsPage struct {
+	Users      []accountJSON   `json:"users"`
+	NextCursor *auth.AccountID `json:"next_cursor"`
+}
+
 func (s *Server) adminUsers(w http.ResponseWriter, r *http.Request) error {
 	limit, err := limitOf(r.URL.Query().Get("limit"))
 	if err != nil {
@@ -36,10 +41,7 @@ func (s *Server) adminUsers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Users      []accountJSON   `json:"users"`
-		NextCursor *auth.AccountID `json:"next_cursor"`
-	}{Users: []accountJSON{}}
+	answer := accountsPage{Users: []accountJSON{}}
 	if len(all) > limit {
 		all = all[:limit]
 		answer.NextCursor = &all[limit-1].ID
@@ -52,6 +54,11 @@ func (s *Server) adminUsers(w http.ResponseWriter, r *http.Request) error {
 		answer.Users = append(answer.Users, u)
 	}
 	return writeJSON(w, answer)
+}
+
+type accountAnswer struct {
+	Success bool        `json:"success"`
+	User    accountJSON `json:"user"`
 }
 
 func (s *Server) adminChangeUser(w http.ResponseWriter, r *http.Request) error {
@@ -77,10 +84,7 @@ func (s *Server) adminChangeUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, struct {
-		Success bool        `json:"success"`
-		User    accountJSON `json:"user"`
-	}{true, u})
+	return writeJSON(w, accountAnswer{true, u})
 }
 
 func (s *Server) adminDeleteUser(w http.ResponseWriter, r *http.Request) error {
@@ -90,27 +94,47 @@ func (s *Server) adminDeleteUser(w http.ResponseWriter, r *http.Request) error {
 	return done(w)
 }
 
+type userCounts struct {
+	Total   int64 `json:"total"`
+	Pending int64 `json:"pending"`
+	Active  int64 `json:"active"`
+	Blocked int64 `json:"blocked"`
+	Admins  int64 `json:"admins"`
+}
+
+type statsJSON struct {
+	Version       string     `json:"version"`
+	Uptime        int64      `json:"uptime" doc:"seconds"`
+	Users         userCounts `json:"users"`
+	Sessions      int64      `json:"sessions"`
+	Connections   int        `json:"connections"`
+	Rooms         int        `json:"rooms"`
+	Subscriptions int64      `json:"subscriptions"`
+	SlowConsumers int64      `json:"slow_consumers"`
+	CommitQueue   int        `json:"commit_queue"`
+	CommitP99     float64    `json:"commit_p99_ms"`
+	LastCommitAt  int64      `json:"last_commit_at"`
+}
+
 func (s *Server) adminStats(w http.ResponseWriter, r *http.Request) error {
 	counts, err := s.Auth.CountAccounts(r.Context())
 	if err != nil {
 		return err
 	}
 	live, log := s.Live.Stats(), s.Blocks.Stats()
-	return writeJSON(w, map[string]any{
-		"version": s.Version,
-		"uptime":  int64(s.Now().Sub(s.started).Seconds()),
-		"users": map[string]int64{
-			"total":   counts.Pending + counts.Active + counts.Blocked,
-			"pending": counts.Pending, "active": counts.Active, "blocked": counts.Blocked, "admins": counts.Admins,
-		},
-		"sessions":       counts.Sessions,
-		"connections":    live.Connections,
-		"rooms":          live.Rooms,
-		"subscriptions":  live.Subscriptions,
-		"slow_consumers": live.SlowConsumers,
-		"commit_queue":   log.Queued,
-		"commit_p99_ms":  float64(log.CommitP99.Microseconds()) / 1000,
-		"last_commit_at": log.LastCommitAt,
+	return writeJSON(w, statsJSON{
+		Version: s.Version,
+		Uptime:  s.uptime(),
+		Users: userCounts{counts.Pending + counts.Active + counts.Blocked,
+			counts.Pending, counts.Active, counts.Blocked, counts.Admins},
+		Sessions:      counts.Sessions,
+		Connections:   live.Connections,
+		Rooms:         live.Rooms,
+		Subscriptions: live.Subscriptions,
+		SlowConsumers: live.SlowConsumers,
+		CommitQueue:   log.Queued,
+		CommitP99:     milliseconds(log.CommitP99),
+		LastCommitAt:  log.LastCommitAt,
 	})
 }
 
@@ -124,6 +148,11 @@ type eventJSON struct {
 	SessionID auth.SessionID `json:"session_id"`
 	IP        string         `json:"ip"`
 	Detail    string         `json:"detail"`
+}
+
+type eventsPage struct {
+	Events     []eventJSON `json:"events"`
+	NextCursor *string     `json:"next_cursor"`
 }
 
 func (s *Server) adminAudit(w http.ResponseWriter, r *http.Request) error {
@@ -142,10 +171,7 @@ func (s *Server) adminAudit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Events     []eventJSON `json:"events"`
-		NextCursor *string     `json:"next_cursor"`
-	}{Events: []eventJSON{}}
+	answer := eventsPage{Events: []eventJSON{}}
 	if len(all) > limit {
 		all = all[:limit]
 		next := strconv.FormatInt(all[limit-1].ID, 10)

@@ -11,15 +11,22 @@ import (
 	"github.com/heapsync/heapsync/blocks"
 )
 
+type challengeRequest struct {
+	PublicKey string `json:"public_key"`
+	Email     string `json:"email"`
+}
+
+type challengeAnswer struct {
+	Success   bool   `json:"success"`
+	Challenge string `json:"challenge"`
+}
+
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	from := s.clientIP(r)
 	if err := s.limiter.createSession.take(auth.AddressGroup(from), s.Now()); err != nil {
 		return err
 	}
-	var req struct {
-		PublicKey string `json:"public_key"`
-		Email     string `json:"email"`
-	}
+	var req challengeRequest
 	if err := readJSON(r, &req); err != nil {
 		return err
 	}
@@ -27,10 +34,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return loginProblem(err)
 	}
-	return writeJSON(w, struct {
-		Success   bool   `json:"success"`
-		Challenge string `json:"challenge"`
-	}{true, challenge})
+	return writeJSON(w, challengeAnswer{true, challenge})
 }
 
 // loginRequest is the body of both routes that log in. They differ in the name of
@@ -86,6 +90,19 @@ func loginProblem(err error) error {
 	return err
 }
 
+type sessionAnswer struct {
+	Success          bool   `json:"success"`
+	ApprovalRequired bool   `json:"approval_required,omitempty"`
+	AccessToken      string `json:"accessToken,omitempty"`
+	RefreshToken     string `json:"refreshToken,omitempty"`
+	ExpiresAt        int64  `json:"expires_at,omitempty"`
+	ServerPublicKey  string `json:"server_public_key"`
+	ServerName       string `json:"server_name"`
+	ServerURL        string `json:"server_url"`
+	ServerVersion    string `json:"server_version"`
+	ServerSignature  string `json:"server_signature,omitempty"`
+}
+
 func (s *Server) verifySession(w http.ResponseWriter, r *http.Request) error {
 	out, err := s.login(r, func(req *loginRequest) string { return req.Signature })
 	if err != nil {
@@ -95,18 +112,7 @@ func (s *Server) verifySession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Success          bool   `json:"success"`
-		ApprovalRequired bool   `json:"approval_required,omitempty"`
-		AccessToken      string `json:"accessToken,omitempty"`
-		RefreshToken     string `json:"refreshToken,omitempty"`
-		ExpiresAt        int64  `json:"expires_at,omitempty"`
-		ServerPublicKey  string `json:"server_public_key"`
-		ServerName       string `json:"server_name"`
-		ServerURL        string `json:"server_url"`
-		ServerVersion    string `json:"server_version"`
-		ServerSignature  string `json:"server_signature,omitempty"`
-	}{
+	answer := sessionAnswer{
 		Success: !out.Pending, ApprovalRequired: out.Pending,
 		ServerPublicKey: s.Auth.PublicKey(), ServerName: name, ServerURL: s.Auth.PublicURL(), ServerVersion: s.Version,
 	}
@@ -117,20 +123,22 @@ func (s *Server) verifySession(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, answer)
 }
 
+type keyAnswer struct {
+	Verified         bool   `json:"verified"`
+	ApprovalRequired bool   `json:"approval_required,omitempty"`
+	AccessToken      string `json:"access_token,omitempty"`
+	RefreshToken     string `json:"refresh_token,omitempty"`
+	ExpiresAt        int64  `json:"expires_at,omitempty"`
+	ServerPublicKey  string `json:"server_public_key"`
+	ServerSignature  string `json:"server_signature,omitempty"`
+}
+
 func (s *Server) verifyKey(w http.ResponseWriter, r *http.Request) error {
 	out, err := s.login(r, func(req *loginRequest) string { return req.SignedMessage })
 	if err != nil {
 		return err
 	}
-	answer := struct {
-		Verified         bool   `json:"verified"`
-		ApprovalRequired bool   `json:"approval_required,omitempty"`
-		AccessToken      string `json:"access_token,omitempty"`
-		RefreshToken     string `json:"refresh_token,omitempty"`
-		ExpiresAt        int64  `json:"expires_at,omitempty"`
-		ServerPublicKey  string `json:"server_public_key"`
-		ServerSignature  string `json:"server_signature,omitempty"`
-	}{Verified: true, ApprovalRequired: out.Pending, ServerPublicKey: s.Auth.PublicKey()}
+	answer := keyAnswer{Verified: true, ApprovalRequired: out.Pending, ServerPublicKey: s.Auth.PublicKey()}
 	if !out.Pending {
 		answer.AccessToken, answer.RefreshToken = out.Tokens.Access, out.Tokens.Refresh
 		answer.ExpiresAt, answer.ServerSignature = out.Tokens.AccessExpires.UnixMilli(), out.ServerSignature
@@ -138,12 +146,21 @@ func (s *Server) verifyKey(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, answer)
 }
 
+type refreshRequest struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
+type refreshAnswer struct {
+	Success      bool   `json:"success"`
+	AccessToken  string `json:"accessToken"`
+	RefreshToken string `json:"refreshToken"`
+	ExpiresAt    int64  `json:"expires_at"`
+}
+
 // refreshToken takes the token from the body, or else from the header: there,
 // some clients send their access token with every request.
 func (s *Server) refreshToken(w http.ResponseWriter, r *http.Request) error {
-	var req struct {
-		RefreshToken string `json:"refresh_token"`
-	}
+	var req refreshRequest
 	if err := readJSON(r, &req); err != nil {
 		return err
 	}
@@ -155,20 +172,15 @@ func (s *Server) refreshToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, struct {
-		Success      bool   `json:"success"`
-		AccessToken  string `json:"accessToken"`
-		RefreshToken string `json:"refreshToken"`
-		ExpiresAt    int64  `json:"expires_at"`
-	}{true, pair.Access, pair.Refresh, pair.AccessExpires.UnixMilli()})
+	return writeJSON(w, refreshAnswer{true, pair.Access, pair.Refresh, pair.AccessExpires.UnixMilli()})
+}
+
+type doneAnswer struct {
+	Success bool `json:"success"`
 }
 
 // done answers a request that has nothing more to say.
-func done(w http.ResponseWriter) error {
-	return writeJSON(w, struct {
-		Success bool `json:"success"`
-	}{true})
-}
+func done(w http.ResponseWriter) error { return writeJSON(w, doneAnswer{true}) }
 
 func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	id, _ := identityOf(r)
@@ -187,6 +199,10 @@ type sessionJSON struct {
 	Current    bool           `json:"current"`
 }
 
+type sessionsAnswer struct {
+	Sessions []sessionJSON `json:"sessions"`
+}
+
 func (s *Server) sessions(w http.ResponseWriter, r *http.Request) error {
 	id, _ := identityOf(r)
 	all, err := s.Auth.Sessions(r.Context(), id.Account.ID)
@@ -200,9 +216,7 @@ func (s *Server) sessions(w http.ResponseWriter, r *http.Request) error {
 			LastSeenAt: ses.LastSeenAt.UnixMilli(), IP: addressText(ses.IP), Current: ses.ID == id.Session,
 		}
 	}
-	return writeJSON(w, struct {
-		Sessions []sessionJSON `json:"sessions"`
-	}{list})
+	return writeJSON(w, sessionsAnswer{list})
 }
 
 func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {
@@ -218,6 +232,20 @@ func (s *Server) actorOf(r *http.Request) auth.Actor {
 	return auth.Actor{Account: id.Account.ID, IP: s.clientIP(r)}
 }
 
+type meAnswer struct {
+	ID            auth.AccountID `json:"id"`
+	PublicKey     string         `json:"public_key"`
+	Email         string         `json:"email"`
+	Name          string         `json:"name"`
+	IsAdmin       bool           `json:"is_admin"`
+	Status        auth.Status    `json:"status"`
+	CreatedAt     int64          `json:"created_at"`
+	Subscriptions []struct{}     `json:"subscriptions"`
+	Entitlements  []struct{}     `json:"entitlements"`
+	Usage         usageJSON      `json:"usage"`
+	Limits        limitsJSON     `json:"limits"`
+}
+
 func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 	id, _ := identityOf(r)
 	usage, err := s.usageOf(r.Context(), id.Account.ID)
@@ -229,19 +257,7 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a := id.Account
-	return writeJSON(w, struct {
-		ID            auth.AccountID `json:"id"`
-		PublicKey     string         `json:"public_key"`
-		Email         string         `json:"email"`
-		Name          string         `json:"name"`
-		IsAdmin       bool           `json:"is_admin"`
-		Status        auth.Status    `json:"status"`
-		CreatedAt     int64          `json:"created_at"`
-		Subscriptions []struct{}     `json:"subscriptions"`
-		Entitlements  []struct{}     `json:"entitlements"`
-		Usage         usageJSON      `json:"usage"`
-		Limits        limitsJSON     `json:"limits"`
-	}{
+	return writeJSON(w, meAnswer{
 		ID: a.ID, PublicKey: a.PublicKey.String(), Email: a.Email, Name: a.Name,
 		IsAdmin: a.Admin, Status: a.Status, CreatedAt: a.CreatedAt.UnixMilli(),
 		Subscriptions: []struct{}{}, Entitlements: []struct{}{}, // a self-hosted server sells nothing

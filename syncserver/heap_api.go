@@ -25,32 +25,50 @@ func toHeapJSON(h blocks.HeapSummary) heapJSON {
 	}
 }
 
+type heapsAnswer struct {
+	Heaps []heapJSON `json:"heaps"`
+}
+
+type workspacesAnswer struct {
+	Workspaces []heapJSON `json:"workspaces"`
+}
+
 func (s *Server) heaps(w http.ResponseWriter, r *http.Request) error {
-	return s.listHeaps(w, r, "heaps")
+	list, err := s.heapsOf(r)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, heapsAnswer{list})
 }
 
 func (s *Server) workspaces(w http.ResponseWriter, r *http.Request) error {
-	return s.listHeaps(w, r, "workspaces")
-}
-
-func (s *Server) listHeaps(w http.ResponseWriter, r *http.Request, key string) error {
-	heaps, err := s.Blocks.Heaps(r.Context(), userOf(r))
+	list, err := s.heapsOf(r)
 	if err != nil {
 		return err
+	}
+	return writeJSON(w, workspacesAnswer{list})
+}
+
+func (s *Server) heapsOf(r *http.Request) ([]heapJSON, error) {
+	heaps, err := s.Blocks.Heaps(r.Context(), userOf(r))
+	if err != nil {
+		return nil, err
 	}
 	list := make([]heapJSON, len(heaps))
 	for i, h := range heaps {
 		list[i] = toHeapJSON(h)
 	}
-	return writeJSON(w, map[string]any{key: list})
+	return list, nil
+}
+
+type addHeapRequest struct {
+	ID        string `json:"id,omitempty" doc:"made by the client; without one the server makes it"`
+	Name      string `json:"name"`
+	Encrypted bool   `json:"encrypted,omitempty"`
 }
 
 func (s *Server) addHeap(w http.ResponseWriter, r *http.Request) error {
-	var req struct {
-		ID        string `json:"id"`
-		Name      string `json:"name"`
-		Encrypted bool   `json:"encrypted"`
-	}
+	var req addHeapRequest
 	if err := readJSON(r, &req); err != nil {
 		return err
 	}

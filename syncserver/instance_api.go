@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/heapsync/heapsync/auth"
 )
 
 // capabilities are stable words that clients switch on.
@@ -15,6 +17,25 @@ var capabilities = []string{
 // minClientVersion is the oldest client that this server serves.
 const minClientVersion = "0.1.0"
 
+type instanceJSON struct {
+	Status           string       `json:"status"`
+	Version          string       `json:"version"`
+	PublicKey        string       `json:"public_key" doc:"of the server"`
+	Name             string       `json:"name"`
+	PublicURL        string       `json:"public_url"`
+	SelfHosted       bool         `json:"selfhosted"`
+	Mode             auth.Mode    `json:"mode" doc:"how new accounts are taken: open, approval or closed"`
+	Capabilities     []string     `json:"capabilities"`
+	MinClientVersion string       `json:"min_client_version"`
+	IsAdmin          *bool        `json:"is_admin,omitempty" doc:"with a token"`
+	License          *licenseJSON `json:"license,omitempty" doc:"with a token"`
+}
+
+type licenseJSON struct {
+	Plan       string `json:"plan"`
+	ValidUntil *int64 `json:"valid_until"`
+}
+
 func (s *Server) instance(w http.ResponseWriter, r *http.Request) error {
 	mode, err := s.Auth.Mode(r.Context())
 	if err != nil {
@@ -24,20 +45,19 @@ func (s *Server) instance(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := map[string]any{
-		"status":             "ok",
-		"version":            s.Version,
-		"public_key":         s.Auth.PublicKey(),
-		"name":               name,
-		"public_url":         s.PublicURL,
-		"selfhosted":         true,
-		"mode":               mode,
-		"capabilities":       capabilities,
-		"min_client_version": minClientVersion,
+	answer := instanceJSON{
+		Status:           "ok",
+		Version:          s.Version,
+		PublicKey:        s.Auth.PublicKey(),
+		Name:             name,
+		PublicURL:        s.PublicURL,
+		SelfHosted:       true,
+		Mode:             mode,
+		Capabilities:     capabilities,
+		MinClientVersion: minClientVersion,
 	}
 	if id, ok := identityOf(r); ok {
-		answer["is_admin"] = id.Account.Admin
-		answer["license"] = map[string]any{"plan": "selfhosted", "valid_until": nil}
+		answer.IsAdmin, answer.License = &id.Account.Admin, &licenseJSON{Plan: "selfhosted"}
 	}
 	return writeJSON(w, answer)
 }
@@ -53,6 +73,51 @@ func (s *Server) app(w http.ResponseWriter, r *http.Request) error {
 
 // healthTimeout is how long a part may take to answer before it counts as down.
 const healthTimeout = 2 * time.Second
+
+type healthJSON struct {
+	Server      serverHealth     `json:"server"`
+	Database    databaseHealth   `json:"database"`
+	Storage     partHealth       `json:"storage"`
+	Version     string           `json:"version"`
+	Name        string           `json:"name"`
+	PublicURL   string           `json:"public_url"`
+	PublicKey   string           `json:"public_key"`
+	Diagnostics *diagnosticsJSON `json:"diagnostics,omitempty" doc:"with ?diagnostics=1"`
+}
+
+type serverHealth struct {
+	Status string `json:"status"`
+	Uptime int64  `json:"uptime" doc:"seconds"`
+}
+
+type databaseHealth struct {
+	Status  string  `json:"status"`
+	Latency float64 `json:"latency_ms"`
+}
+
+type partHealth struct {
+	Status string `json:"status"`
+}
+
+type diagnosticsJSON struct {
+	Realtime realtimeJSON `json:"realtime"`
+}
+
+type realtimeJSON struct {
+	Connections   int   `json:"connections"`
+	Rooms         int   `json:"rooms"`
+	Subscriptions int64 `json:"subscriptions"`
+	MessagesIn    int64 `json:"messages_in"`
+	MessagesOut   int64 `json:"messages_out"`
+	BytesIn       int64 `json:"bytes_in"`
+	BytesOut      int64 `json:"bytes_out"`
+	SlowConsumers int64 `json:"slow_consumers"`
+	CommitQueue   int   `json:"commit_queue"`
+}
+
+func (s *Server) uptime() int64 { return int64(s.Now().Sub(s.started).Seconds()) }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
@@ -72,30 +137,39 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		name = s.Name // health is to be told even if the store is down
 	}
-	answer := map[string]any{
-		"server":     map[string]any{"status": overall, "uptime": int64(s.Now().Sub(s.started).Seconds())},
-		"database":   map[string]any{"status": database, "latency_ms": float64(latency.Microseconds()) / 1000},
-		"storage":    map[string]any{"status": database},
-		"version":    s.Version,
-		"name":       name,
-		"public_url": s.PublicURL,
-		"public_key": s.Auth.PublicKey(),
+	answer := healthJSON{
+		Server:    serverHealth{overall, s.uptime()},
+		Database:  databaseHealth{database, milliseconds(latency)},
+		Storage:   partHealth{database},
+		Version:   s.Version,
+		Name:      name,
+		PublicURL: s.PublicURL,
+		PublicKey: s.Auth.PublicKey(),
 	}
 	if r.URL.Query().Get("diagnostics") == "1" {
 		live, log := s.Live.Stats(), s.Blocks.Stats()
-		answer["diagnostics"] = map[string]any{"realtime": map[string]any{
-			"connections":    live.Connections,
-			"rooms":          live.Rooms,
-			"subscriptions":  live.Subscriptions,
-			"messages_in":    live.MessagesIn,
-			"messages_out":   live.MessagesOut,
-			"bytes_in":       live.BytesIn,
-			"bytes_out":      live.BytesOut,
-			"slow_consumers": live.SlowConsumers,
-			"commit_queue":   log.Queued,
+		answer.Diagnostics = &diagnosticsJSON{realtimeJSON{
+			Connections:   live.Connections,
+			Rooms:         live.Rooms,
+			Subscriptions: live.Subscriptions,
+			MessagesIn:    live.MessagesIn,
+			MessagesOut:   live.MessagesOut,
+			BytesIn:       live.BytesIn,
+			BytesOut:      live.BytesOut,
+			SlowConsumers: live.SlowConsumers,
+			CommitQueue:   log.Queued,
 		}}
 	}
 	return writeJSONStatus(w, status, answer)
+}
+
+type syncHealthJSON struct {
+	Status         string  `json:"status"`
+	Rooms          int     `json:"rooms"`
+	Connections    int     `json:"connections"`
+	PendingCommits int     `json:"pending_commits"`
+	LastCommitAt   *int64  `json:"last_commit_at"`
+	CommitP99      float64 `json:"commit_p99_ms"`
 }
 
 func (s *Server) syncHealth(w http.ResponseWriter, r *http.Request) error {
@@ -106,16 +180,12 @@ func (s *Server) syncHealth(w http.ResponseWriter, r *http.Request) error {
 	if log.Stalled || s.Health(ctx) != nil {
 		state, status = "stalled", http.StatusServiceUnavailable
 	}
-	var last any
-	if log.LastCommitAt > 0 {
-		last = log.LastCommitAt
-	}
-	return writeJSONStatus(w, status, map[string]any{
-		"status":          state,
-		"rooms":           live.Rooms,
-		"connections":     live.Connections,
-		"pending_commits": log.Queued,
-		"last_commit_at":  last,
-		"commit_p99_ms":   float64(log.CommitP99.Microseconds()) / 1000,
+	return writeJSONStatus(w, status, syncHealthJSON{
+		Status:         state,
+		Rooms:          live.Rooms,
+		Connections:    live.Connections,
+		PendingCommits: log.Queued,
+		LastCommitAt:   orNull(log.LastCommitAt),
+		CommitP99:      milliseconds(log.CommitP99),
 	})
 }

@@ -76,6 +76,21 @@ func (s *Server) setting(ctx context.Context, name string, v any) error {
 	return nil
 }
 
+type settingsJSON struct {
+	Name      string     `json:"name"`
+	Mode      auth.Mode  `json:"mode"`
+	Limits    limitsJSON `json:"limits"`
+	ScanRoots []string   `json:"scan_roots"`
+}
+
+// settingsChange names the settings that are to change.
+type settingsChange struct {
+	Name      *string         `json:"name,omitempty"`
+	Mode      *string         `json:"mode,omitempty"`
+	Limits    json.RawMessage `json:"limits,omitempty"`
+	ScanRoots *[]string       `json:"scan_roots,omitempty"`
+}
+
 func (s *Server) adminSettings(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	name, err := s.serverName(ctx)
@@ -94,24 +109,14 @@ func (s *Server) adminSettings(w http.ResponseWriter, r *http.Request) error {
 	if err := s.setting(ctx, scanRootsSetting, &roots); err != nil {
 		return err
 	}
-	return writeJSON(w, struct {
-		Name      string     `json:"name"`
-		Mode      auth.Mode  `json:"mode"`
-		Limits    limitsJSON `json:"limits"`
-		ScanRoots []string   `json:"scan_roots"`
-	}{name, mode, limits, roots})
+	return writeJSON(w, settingsJSON{name, mode, limits, roots})
 }
 
 // putAdminSettings changes the settings that the body names and leaves the others;
 // within limits too. All are checked before any is changed.
 func (s *Server) putAdminSettings(w http.ResponseWriter, r *http.Request) error {
 	ctx, by := r.Context(), s.actorOf(r)
-	var req struct {
-		Name      *string         `json:"name"`
-		Mode      *string         `json:"mode"`
-		Limits    json.RawMessage `json:"limits"`
-		ScanRoots *[]string       `json:"scan_roots"`
-	}
+	var req settingsChange
 	if err := readJSON(r, &req); err != nil {
 		return err
 	}

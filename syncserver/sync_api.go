@@ -25,13 +25,13 @@ type syncRequest struct {
 // syncItem is one block in a push or a pull.
 type syncItem struct {
 	BlockID     string  `json:"block_id"`
-	WorkspaceID string  `json:"workspace_id"`
-	HeapID      string  `json:"heap_id"`
-	StateVector *Binary `json:"state_vector"`
-	Update      *Binary `json:"update"`
-	SyncVersion int64   `json:"sync_version"`
-	Seq         int64   `json:"seq"`
-	Type        string  `json:"type"`
+	WorkspaceID string  `json:"workspace_id,omitempty" doc:"the heap; may be missing if the block id is in one heap only"`
+	HeapID      string  `json:"heap_id,omitempty" doc:"the same as workspace_id"`
+	StateVector *Binary `json:"state_vector,omitempty" doc:"what the client has; with it an answer holds what it lacks"`
+	Update      *Binary `json:"update,omitempty" doc:"to push: a Yjs update, format 1"`
+	SyncVersion int64   `json:"sync_version,omitempty" doc:"the lineage the client holds"`
+	Seq         int64   `json:"seq,omitempty" doc:"to pull: the head the client last saw"`
+	Type        string  `json:"type,omitempty" doc:"of the block, if this creates it"`
 }
 
 func (s *Server) readSyncItems(r *http.Request) ([]json.RawMessage, error) {
@@ -124,6 +124,11 @@ type pushResult struct {
 	Error       *itemProblem `json:"error,omitempty"`
 }
 
+type pushAnswer struct {
+	Results    []pushResult `json:"results"`
+	ServerTime int64        `json:"server_time"`
+}
+
 func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	raw, err := s.readSyncItems(r)
 	if err != nil {
@@ -159,7 +164,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, map[string]any{"results": answer, "server_time": now})
+	return writeJSON(w, pushAnswer{answer, now})
 }
 
 // vectorOf is the state vector in an answer about a block that exists; that of a
@@ -182,6 +187,11 @@ type pullResult struct {
 	SyncVersion int64        `json:"sync_version,omitempty"`
 	DeletedAt   int64        `json:"deleted_at,omitempty"`
 	Error       *itemProblem `json:"error,omitempty"`
+}
+
+type pullAnswer struct {
+	Blocks     []pullResult `json:"blocks"`
+	ServerTime int64        `json:"server_time"`
 }
 
 func (s *Server) pull(w http.ResponseWriter, r *http.Request) error {
@@ -214,7 +224,7 @@ func (s *Server) pull(w http.ResponseWriter, r *http.Request) error {
 			return res.Err
 		}
 	}
-	return writeJSON(w, map[string]any{"blocks": answer, "server_time": now})
+	return writeJSON(w, pullAnswer{answer, now})
 }
 
 type changedBlock struct {
@@ -238,6 +248,16 @@ const (
 	defaultLimit = 100
 	maxLimit     = 1000
 )
+
+type deltaAnswer struct {
+	ChangedBlocks []changedBlock `json:"changed_blocks"`
+	DeletedBlocks []deletedBlock `json:"deleted_blocks"`
+	ServerTime    int64          `json:"server_time"`
+	HasMore       bool           `json:"has_more"`
+	NextCursor    string         `json:"next_cursor"`
+	TotalChanged  int64          `json:"total_changed"`
+	TotalDeleted  int64          `json:"total_deleted"`
+}
 
 func (s *Server) delta(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
@@ -282,14 +302,14 @@ func (s *Server) delta(w http.ResponseWriter, r *http.Request) error {
 			Seq: h.Seq, Size: h.Bytes, UpdatedAt: h.UpdatedAt, TrashedAt: orNull(h.TrashedAt),
 		})
 	}
-	return writeJSON(w, map[string]any{
-		"changed_blocks": changed,
-		"deleted_blocks": deleted,
-		"server_time":    page.ServerTime,
-		"has_more":       page.More,
-		"next_cursor":    strconv.FormatInt(int64(page.Next), 10),
-		"total_changed":  page.TotalChanged,
-		"total_deleted":  page.TotalDeleted,
+	return writeJSON(w, deltaAnswer{
+		ChangedBlocks: changed,
+		DeletedBlocks: deleted,
+		ServerTime:    page.ServerTime,
+		HasMore:       page.More,
+		NextCursor:    strconv.FormatInt(int64(page.Next), 10),
+		TotalChanged:  page.TotalChanged,
+		TotalDeleted:  page.TotalDeleted,
 	})
 }
 
