@@ -334,6 +334,7 @@ func (c *committer) publish(q *queuedCommit, at int64, m *ydoc.Merger) {
 		event.Update = q.updates[0].Bytes
 		if n > 1 {
 			m.Reset()
+			m.Keyless = !head.Shape.Keyed
 			for _, u := range q.updates {
 				if err := m.Add(u.Bytes, ydoc.V1); err != nil {
 					c.log.logger.Error("committed update does not merge", "heap", head.Key.Heap, "block", head.Key.Block, "err", err)

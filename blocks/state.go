@@ -161,7 +161,8 @@ func (l *Log) After(ctx context.Context, key BlockKey, after Seq) (Diff, error) 
 		return l.Diff(ctx, key, ydoc.StateVector{})
 	}
 	m := mergers.Get().(*ydoc.Merger)
-	defer func() { m.Reset(); mergers.Put(m) }()
+	m.Keyless = !head.Shape.Keyed
+	defer func() { m.Reset(); m.Keyless = false; mergers.Put(m) }()
 	for _, u := range tail {
 		if u.Seq <= after {
 			continue

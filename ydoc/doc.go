@@ -28,11 +28,9 @@
 // matters to clients. What needs the state of the document beside the update is left
 // to the caller, who should ask, before others see an update: Conflict (two writers
 // with one client id), TypeDepth (types nested so deep that clients overflow
-// their stacks), Ready or Split (references that cannot be met), SplitValue (a
-// value of a map that would break its collection), and cut off what the state has
+// their stacks), IntegrationSteps (items that take for ever to be put in order), Ready
+// or Split (references that cannot be met), SplitValue (a value of a map that would
+// break its collection), and cut off what the state has
 // already (AppendDiff), because Yjs trusts the known part of a struct blindly.
 // TestNothingWeAcceptHarmsYjs does just that, with real Yjs as the judge.
-//
-// Not bounded here: many clients that insert at one place make Yjs's placement search
-// quadratic. It takes an index over a document, or a budget, to see it.
 package ydoc

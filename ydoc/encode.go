@@ -11,6 +11,7 @@ import (
 type encoding struct {
 	format  Format
 	join    bool         // neighbours that are one run become one struct
+	keyless bool         // text is joined whatever it is beside
 	joinGC  bool         // like Y.mergeUpdates: GC structs of different sources
 	keepSub bool         // hasSub is written as it was read
 	since   *StateVector // leave out what it knows
@@ -29,7 +30,7 @@ type encoder struct {
 	client ClientID
 	cut    [1]node
 	ds     int // the deletion where joins were last asked for
-	places *places
+	places places
 	buf    []byte
 }
 
@@ -46,9 +47,9 @@ func newEncoder(u *Update, how encoding) *encoder {
 const maxPooled = 32 << 20
 
 func (e *encoder) free() {
-	e.u, e.dst, e.since, e.places = nil, nil, nil, nil
-	if e.v2.size()+cap(e.buf) > maxPooled {
-		e.v2, e.buf = columns{}, nil
+	e.u, e.dst, e.since, e.places.u = nil, nil, nil, nil
+	if e.v2.size()+cap(e.buf)+4*cap(e.places.found) > maxPooled {
+		e.v2, e.buf, e.places = columns{}, nil, places{}
 	}
 	encoders.Put(e)
 }
@@ -175,7 +176,7 @@ func (e *encoder) joins(g group, i uint32) bool {
 			return false
 		}
 		// Text is the value of a key only in attributes written in Rust.
-		return !e.u.subs || e.place(g, i-1)&placeInMap == 0
+		return e.keyless || e.place(g, i-1)&(placeInMap|placeLost) == 0
 	case kindAny, kindJSON:
 		return !e.deletionStartsOrEnds(b.clock) && (e.deleted(b.clock) || e.place(g, i-1)&(placeInMap|placeLost) == 0)
 	}
@@ -185,8 +186,8 @@ func (e *encoder) joins(g group, i uint32) bool {
 // place returns where node i of g is. Values of a key, each of which replaces the
 // one before, look like a run, and must not be one item: see SplitValue.
 func (e *encoder) place(g group, i uint32) place {
-	if e.places == nil {
-		e.places = &places{u: e.u, found: make([]place, len(e.u.nodes))}
+	if e.places.u == nil {
+		e.places.reset(e.u)
 	}
 	return e.places.of(g, i)
 }

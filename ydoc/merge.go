@@ -7,10 +7,15 @@ type Merger struct {
 	// Exact makes Append and AppendDiff write what Y.mergeUpdates would, struct by
 	// struct. Otherwise neighbours that are one run become one struct: contiguous
 	// clocks, the right one's origin the left one's last element, the same right
-	// origin, both Deleted, String, Any or JSON; and any two GC structs. Any and JSON
-	// elements, which may be values of a map, only if both are deleted, or neither is
-	// and they are known to be in a list; text not if it is known to be such values.
+	// origin, both Deleted, String, Any or JSON; and any two GC structs. What may be
+	// values of a key, each of which replaces the one before, stays apart: elements
+	// and text that are not known to be in a list, because they are beside something
+	// the merge does not have. (Any and JSON elements join if both are deleted.)
 	Exact bool
+
+	// Keyless says that the document has no values of keys, in maps or as attributes
+	// of XML elements: then all text that is one run is joined.
+	Keyless bool
 
 	u     Update
 	d     decoder
@@ -84,7 +89,7 @@ func (m *Merger) AppendDiff(dst []byte, f Format, since StateVector) []byte {
 }
 
 func (m *Merger) append(dst []byte, f Format, since *StateVector) []byte {
-	e := newEncoder(m.Update(), encoding{format: f, join: !m.Exact, joinGC: m.Exact, since: since})
+	e := newEncoder(m.Update(), encoding{format: f, join: !m.Exact, keyless: m.Keyless, joinGC: m.Exact, since: since})
 	defer e.free()
 	return e.encode(dst)
 }

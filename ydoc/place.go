@@ -1,6 +1,10 @@
 package ydoc
 
-import "github.com/heapsync/heapsync/ydoc/lib0"
+import (
+	"slices"
+
+	"github.com/heapsync/heapsync/ydoc/lib0"
+)
 
 // TypeDepth returns how deep the shared types that u creates are nested: rooted is
 // the longest chain counted from a root, where a type directly in a root has depth
@@ -158,6 +162,13 @@ type places struct {
 	u     *Update
 	found []place
 	path  []step
+}
+
+// reset forgets what was found and turns to u.
+func (p *places) reset(u *Update) {
+	p.u = u
+	p.found = slices.Grow(p.found[:0], len(u.nodes))[:len(u.nodes)]
+	clear(p.found)
 }
 
 // step is a node on the way to a root.
