@@ -52,61 +52,106 @@ type (
 )
 
 // Root returns the root type of that name. Roots exist when they are asked for.
-func (d *Doc) Root(name string) Type { panic("not yet") }
+func (d *Doc) Root(name string) Type { return Type{d, d.root([]byte(name))} }
 
 // Roots yields the roots that ever had content, in the order they appeared.
-func (d *Doc) Roots() iter.Seq2[string, Type] { panic("not yet") }
+func (d *Doc) Roots() iter.Seq2[string, Type] {
+	return func(yield func(string, Type) bool) {
+		for b := range d.branches {
+			br := &d.branches[b]
+			if br.item == none && !br.dead && (br.list != none || br.firstKey != none) {
+				if !yield(string(d.branchName(uint32(b))), Type{d, uint32(b)}) {
+					return
+				}
+			}
+		}
+	}
+}
 
 // Text returns the root of that name, read as text.
-func (d *Doc) Text(name string) Text { panic("not yet") }
+func (d *Doc) Text(name string) Text { return Text{d.rootAs(name, TypeText)} }
 
 // Array returns the root of that name, read as an array.
-func (d *Doc) Array(name string) Array { panic("not yet") }
+func (d *Doc) Array(name string) Array { return Array{d.rootAs(name, TypeArray)} }
 
 // Map returns the root of that name, read as a map.
-func (d *Doc) Map(name string) Map { panic("not yet") }
+func (d *Doc) Map(name string) Map { return Map{d.rootAs(name, TypeMap)} }
 
-// XML returns the root of that name, read as XML.
-func (d *Doc) XML(name string) XML { panic("not yet") }
+// XML returns the root of that name, read as an XML fragment.
+func (d *Doc) XML(name string) XML { return XML{d.rootAs(name, TypeXMLFragment)} }
 
-// JSON returns the JSON of every root.
-func (d *Doc) JSON() Object { panic("not yet") }
-
-// Subdocs yields the subdocuments that are in the document.
-func (d *Doc) Subdocs() iter.Seq[Subdoc] { panic("not yet") }
-
-// Subdoc is a value that stands for another document, which is kept elsewhere.
-type Subdoc struct {
-	GUID    string
-	Options Object
+// rootAs returns a root, and what it is if nobody said so before.
+func (d *Doc) rootAs(name string, ref TypeRef) Type {
+	t := d.Root(name)
+	if br := &d.branches[t.at]; br.ref == unknownType {
+		br.ref = ref
+	}
+	return t
 }
 
 // Doc returns the document.
 func (t Type) Doc() *Doc { return t.doc }
 
-// Ref returns what t is meant to be.
-func (t Type) Ref() TypeRef { panic("not yet") }
+// Ref returns what t is meant to be. A root's is not in any update: it is what the
+// root was first asked for as, else what its content looks like.
+func (t Type) Ref() TypeRef {
+	if ref := t.branch().ref; ref != unknownType {
+		return ref
+	}
+	return t.doc.guess(t.at)
+}
+
+// guess tells from the content of a branch what it is.
+func (d *Doc) guess(b uint32) TypeRef {
+	for i := d.head(b); i != none; i = d.items[i].next {
+		switch it := &d.items[i]; it.kind {
+		case kindString, kindFormat, kindEmbed:
+			return TypeText
+		case kindType:
+			if d.branches[it.off].ref >= TypeXMLElement {
+				return TypeXMLFragment
+			}
+			return TypeArray
+		case kindAny, kindBinary, kindDoc, kindJSON:
+			return TypeArray
+		}
+	}
+	if d.branches[b].firstKey != none {
+		return TypeMap
+	}
+	return TypeArray
+}
+
+func (t Type) branch() *branch { return &t.doc.branches[t.at] }
 
 // Name returns the name of a root, an XML element or a hook; else "".
-func (t Type) Name() string { panic("not yet") }
+func (t Type) Name() string { return string(t.doc.branchName(t.at)) }
 
-// ID returns the id of the item that holds t, and false for a root.
-func (t Type) ID() (ID, bool) { panic("not yet") }
+// ID returns the id of the item that holds t, and false for a root and for what was
+// collected.
+func (t Type) ID() (ID, bool) {
+	b := t.branch()
+	if b.item == none || b.dead {
+		return ID{}, false
+	}
+	return t.doc.idOf(t.doc.items[b.item].id()), true
+}
 
-// Parent returns the type that holds t, and false for a root.
-func (t Type) Parent() (Type, bool) { panic("not yet") }
+// Parent returns the type that holds t, and false for a root and for what was
+// collected.
+func (t Type) Parent() (Type, bool) {
+	b := t.branch()
+	if b.item == none || b.dead {
+		return Type{}, false
+	}
+	return Type{t.doc, t.doc.chains[t.doc.items[b.item].chain].branch}, true
+}
 
 // Deleted reports whether t, or a type around it, is deleted.
-func (t Type) Deleted() bool { panic("not yet") }
+func (t Type) Deleted() bool { return t.doc.isGone(t.at) }
 
 // Len returns the number of visible elements of t's list.
-func (t Type) Len() int { panic("not yet") }
-
-// JSON returns what toJSON of Yjs does.
-func (t Type) JSON() any { panic("not yet") }
-
-// String returns the text of a text, the XML of XML, the JSON text of others.
-func (t Type) String() string { panic("not yet") }
+func (t Type) Len() int { return int(t.branch().length) }
 
 // AsText returns t read as text.
 func (t Type) AsText() Text { return Text{t} }
@@ -119,130 +164,3 @@ func (t Type) AsMap() Map { return Map{t} }
 
 // AsXML returns t read as XML.
 func (t Type) AsXML() XML { return XML{t} }
-
-// Op is one step of a delta: one of Insert, Delete and Retain.
-type Op struct {
-	Insert     any
-	Delete     int
-	Retain     int
-	Attributes Object
-}
-
-// String returns the text without formats and embedded values.
-func (t Text) String() string { panic("not yet") }
-
-// Delta returns the text as inserts.
-func (t Text) Delta() []Op { panic("not yet") }
-
-// Insert inserts s with the attributes in force at index.
-func (t Text) Insert(index int, s string) { panic("not yet") }
-
-// InsertWith inserts s with exactly attrs.
-func (t Text) InsertWith(index int, s string, attrs Object) { panic("not yet") }
-
-// Embed inserts a value.
-func (t Text) Embed(index int, value any, attrs Object) { panic("not yet") }
-
-// EmbedType inserts a new shared type.
-func (t Text) EmbedType(index int, ref TypeRef, name string, attrs Object) Type { panic("not yet") }
-
-// Delete deletes n elements from index on.
-func (t Text) Delete(index, n int) { panic("not yet") }
-
-// Format gives n elements from index on attributes; nil takes one away.
-func (t Text) Format(index, n int, attrs Object) { panic("not yet") }
-
-// ApplyDelta does what ops say, from the start of the text.
-func (t Text) ApplyDelta(ops []Op) { panic("not yet") }
-
-// At returns element i.
-func (a Array) At(i int) any { panic("not yet") }
-
-// All yields the elements.
-func (a Array) All() iter.Seq2[int, any] { panic("not yet") }
-
-// Insert inserts values.
-func (a Array) Insert(index int, values ...any) { panic("not yet") }
-
-// Append inserts values at the end.
-func (a Array) Append(values ...any) { panic("not yet") }
-
-// InsertType inserts a new shared type; name is that of an XML element or hook.
-func (a Array) InsertType(index int, ref TypeRef, name string) Type { panic("not yet") }
-
-// Delete deletes n elements from index on.
-func (a Array) Delete(index, n int) { panic("not yet") }
-
-// Len returns the number of keys that have a value.
-func (m Map) Len() int { panic("not yet") }
-
-// Value returns the value of key.
-func (m Map) Value(key string) (any, bool) { panic("not yet") }
-
-// All yields keys and values, in the order keys first appeared.
-func (m Map) All() iter.Seq2[string, any] { panic("not yet") }
-
-// Set sets the value of key.
-func (m Map) Set(key string, value any) { panic("not yet") }
-
-// SetType makes a new shared type the value of key.
-func (m Map) SetType(key string, ref TypeRef, name string) Type { panic("not yet") }
-
-// Delete takes key away.
-func (m Map) Delete(key string) { panic("not yet") }
-
-// Children yields the children.
-func (x XML) Children() iter.Seq[Type] { panic("not yet") }
-
-// InsertElement inserts a new element.
-func (x XML) InsertElement(index int, name string) XML { panic("not yet") }
-
-// InsertText inserts new text.
-func (x XML) InsertText(index int) Text { panic("not yet") }
-
-// Delete deletes n children from index on.
-func (x XML) Delete(index, n int) { panic("not yet") }
-
-// Attribute returns the attribute key.
-func (x XML) Attribute(key string) (any, bool) { panic("not yet") }
-
-// SetAttribute sets the attribute key.
-func (x XML) SetAttribute(key string, value any) { panic("not yet") }
-
-// Action is what happened to a key.
-type Action uint8
-
-// What may happen to a key.
-const (
-	Added Action = iota
-	Updated
-	Removed
-)
-
-// KeyChange is what happened to one key.
-type KeyChange struct {
-	Key    string
-	Action Action
-	Old    any
-}
-
-// Event is what a transaction changed in one type.
-type Event struct {
-	Target      Type
-	Transaction *Transaction
-}
-
-// Observe calls f after each transaction that changed t.
-func (t Type) Observe(f func(*Event)) (stop func()) { panic("not yet") }
-
-// ObserveDeep calls f after each transaction that changed t or what is in it.
-func (t Type) ObserveDeep(f func([]*Event)) (stop func()) { panic("not yet") }
-
-// Delta returns what changed in the list.
-func (e *Event) Delta() []Op { panic("not yet") }
-
-// Keys returns what changed in the map.
-func (e *Event) Keys() []KeyChange { panic("not yet") }
-
-// Path returns the way from the observed type to Target: keys and indexes.
-func (e *Event) Path() []any { panic("not yet") }

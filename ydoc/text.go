@@ -1,0 +1,257 @@
+package ydoc
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/heapsync/heapsync/ydoc/lib0"
+)
+
+// Op is one step of a delta. In what Delta returns there are only inserts.
+type Op struct {
+	Insert     any // a string, an embedded value or a Type; nil if there is nothing to insert
+	Delete     int // elements to delete
+	Retain     int // elements to pass over, or to give Attributes
+	Attributes Object
+}
+
+// String returns the text without formats and embedded values. A surrogate half that
+// is alone is U+FFFD.
+func (t Text) String() string {
+	d := t.doc
+	var b strings.Builder
+	b.Grow(t.Len())
+	halves := false
+	for i := d.head(t.at); i != none; i = d.items[i].next {
+		if it := &d.items[i]; it.kind == kindString && !it.deleted() {
+			b.Write(d.content(it))
+			halves = halves || it.flags&flagWTF != 0
+		}
+	}
+	if halves {
+		return string(lib0.AppendWellFormed(nil, []byte(b.String())))
+	}
+	return b.String()
+}
+
+// Delta returns the text as inserts: strings, embedded values and types, each with
+// the attributes in force, in the order they were switched on.
+func (t Text) Delta() []Op {
+	d := t.doc
+	var ops []Op
+	var attrs Object
+	var text []byte
+	flush := func() {
+		if len(text) > 0 {
+			ops = append(ops, Op{Insert: string(lib0.AppendWellFormed(nil, text)), Attributes: clone(attrs)})
+			text = text[:0]
+		}
+	}
+	for i := d.head(t.at); i != none; i = d.items[i].next {
+		it := &d.items[i]
+		if it.deleted() {
+			continue
+		}
+		switch it.kind {
+		case kindString:
+			text = append(text, d.content(it)...)
+		case kindFormat:
+			flush()
+			attrs = d.switchBy(attrs, it)
+		case kindType, kindEmbed:
+			flush()
+			ops = append(ops, Op{Insert: d.single(it), Attributes: clone(attrs)})
+		}
+	}
+	flush()
+	return ops
+}
+
+// Insert inserts s in front of element index, with the attributes in force there.
+// Bytes that are not UTF-8 become U+FFFD.
+func (t Text) Insert(index int, s string) {
+	t.edit(index, func(c *cursor) { c.insertText(s, clone(c.attrs)) })
+}
+
+// InsertWith inserts s in front of element index, with exactly attrs.
+func (t Text) InsertWith(index int, s string, attrs Object) {
+	t.edit(index, func(c *cursor) { c.insertText(s, clone(attrs)) })
+}
+
+// Embed inserts a value, one element long, with exactly attrs. It must have a JSON text.
+func (t Text) Embed(index int, value any, attrs Object) {
+	content, ok := lib0.AppendJSON(nil, value)
+	if !ok {
+		panic("ydoc: a value without JSON text is embedded")
+	}
+	t.edit(index, func(c *cursor) {
+		c.insertOne(clone(attrs), func() uint32 {
+			return c.d.insert(c.chain, c.left, c.right, kindEmbed, 0, content, 1)
+		})
+	})
+}
+
+// EmbedType inserts a new shared type, one element long, with exactly attrs. name is
+// that of an XML element or a hook.
+func (t Text) EmbedType(index int, ref TypeRef, name string, attrs Object) Type {
+	made := Type{}
+	t.edit(index, func(c *cursor) {
+		c.insertOne(clone(attrs), func() uint32 {
+			made = c.d.insertType(c.chain, c.left, c.right, ref, name)
+			return made.branch().item
+		})
+	})
+	if made.doc == nil {
+		return t.doc.lostType(ref)
+	}
+	return made
+}
+
+// Delete deletes n elements from index on, and formats that have become redundant.
+func (t Text) Delete(index, n int) {
+	checkRange(index, n, t.Len())
+	if n > 0 {
+		t.edit(index, func(c *cursor) { c.delete(uint32(n)) })
+	}
+}
+
+// Format gives n elements from index on attributes; a nil takes one away. Values must
+// have a JSON text. Like Yjs it appends newlines where n goes beyond the end.
+func (t Text) Format(index, n int, attrs Object) {
+	if n > 0 && len(attrs) > 0 {
+		t.edit(index, func(c *cursor) { c.format(uint32(n), clone(attrs)) })
+	}
+}
+
+// ApplyDelta does what ops say, in one transaction, from the start of the text. What
+// they delete beyond its end does not count, and what they retain there Yjs and we take
+// for newlines.
+func (t Text) ApplyDelta(ops []Op) {
+	t.edit(0, func(c *cursor) {
+		for _, op := range ops {
+			switch {
+			case op.Insert != nil:
+				c.insert(op.Insert, clone(op.Attributes))
+			case op.Delete > 0:
+				c.delete(uint32(op.Delete))
+			case op.Retain > 0:
+				c.format(uint32(op.Retain), clone(op.Attributes))
+			}
+		}
+	})
+}
+
+// edit runs f, in a transaction, at element index.
+func (t Text) edit(index int, f func(*cursor)) {
+	checkRange(index, 0, t.Len())
+	if t.Deleted() {
+		return
+	}
+	d := t.doc
+	defer d.end(d.begin(true))
+	c := cursor{d: d, chain: d.listOf(t.at)}
+	c.left, c.right = d.gap(t.at, uint32(index))
+	if t.branch().formatted {
+		for i := d.head(t.at); i != c.right; i = d.items[i].next {
+			c.pass(&d.items[i])
+		}
+	}
+	f(&c)
+}
+
+// cursor is a place between two items of a text.
+type cursor struct {
+	d           *Doc
+	chain       uint32
+	left, right uint32
+	attrs       Object // in force here
+}
+
+// pass notes what it does to attributes.
+func (c *cursor) pass(it *item) {
+	if it.kind == kindFormat && !it.deleted() {
+		c.attrs = c.d.switchBy(c.attrs, it)
+	}
+}
+
+// step moves over the item on the right, which must exist.
+func (c *cursor) step() {
+	it := &c.d.items[c.right]
+	c.pass(it)
+	c.left, c.right = c.right, it.next
+}
+
+// put inserts an item that make makes and steps over it.
+func (c *cursor) put(make func() uint32) {
+	c.left = make()
+	c.right = c.d.items[c.left].next
+	c.pass(&c.d.items[c.left])
+}
+
+func (c *cursor) insert(v any, attrs Object) {
+	d := c.d
+	switch v := v.(type) {
+	case string:
+		c.insertText(v, attrs)
+	default:
+		content, ok := lib0.AppendJSON(nil, v)
+		if !ok {
+			panic("ydoc: a value without JSON text is embedded")
+		}
+		c.insertOne(attrs, func() uint32 {
+			return d.insert(c.chain, c.left, c.right, kindEmbed, 0, content, 1)
+		})
+	}
+}
+
+func (c *cursor) insertText(s string, attrs Object) {
+	if s == "" {
+		return
+	}
+	text := wellFormed(s)
+	length := uint32(lib0.Units(text))
+	c.insertOne(attrs, func() uint32 {
+		return c.d.insert(c.chain, c.left, c.right, kindString, 0, text, length)
+	})
+}
+
+// wellFormed returns s as UTF-8.
+func wellFormed(s string) []byte {
+	if utf8.ValidString(s) {
+		return []byte(s)
+	}
+	return lib0.AppendWellFormed(nil, []byte(s))
+}
+
+// insertOne puts an item that make makes where exactly attrs are in force.
+func (c *cursor) insertOne(attrs Object, make func() uint32) {
+	for _, m := range c.attrs {
+		if !hasMember(attrs, m.Key) {
+			attrs = append(attrs, Member{Key: m.Key, Value: nil})
+		}
+	}
+	c.minimise(attrs)
+	old := c.begin(attrs)
+	c.put(make)
+	c.finish(old)
+}
+
+// delete deletes the next n elements.
+func (c *cursor) delete(n uint32) {
+	d := c.d
+	before, start := clone(c.attrs), c.right
+	for n > 0 && c.right != none {
+		it := &d.items[c.right]
+		if it.visible() {
+			if it.length > n {
+				d.split(c.right, n)
+			}
+			n -= d.items[c.right].length
+			d.remove(c.right)
+		}
+		c.step()
+	}
+	if start != none {
+		c.tidy(start, before)
+	}
+}
