@@ -81,3 +81,32 @@ func TestSplitValueFindsTheValueOfAKeyThatIsCut(t *testing.T) {
 		t.Errorf("found %v at %v", found, at)
 	}
 }
+
+// Two values of an attribute, the second of which replaces the first, look like a run
+// of text to who does not know what the first replaced.
+func TestTextThatMayBeValuesOfAKeyStaysApart(t *testing.T) {
+	first := new(builder).at(1, 5).text(&id{Client: 2}, nil, "ab").bytes()
+	second := new(builder).at(1, 7).text(&id{Client: 1, Clock: 6}, nil, "cd").bytes()
+	attribute := new(builder).at(2, 0).item(nil, nil, nil, "k", 1, 4, 1, 'x').bytes()
+	text := new(builder).at(2, 0).text(nil, nil, "x").bytes()
+	for name, c := range map[string]struct {
+		keyless bool
+		updates [][]byte
+		structs int
+	}{
+		"beside something unknown":   {false, [][]byte{first, second}, 2},
+		"in a document without keys": {true, [][]byte{first, second}, 1},
+		"beside a value":             {false, [][]byte{first, second, attribute}, 3},
+		"beside text":                {false, [][]byte{first, second, text}, 2},
+	} {
+		m := ydoc.Merger{Keyless: c.keyless}
+		for _, b := range c.updates {
+			if err := m.Add(b, ydoc.V1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := ydoc.Dump(decode(t, m.Append(nil, ydoc.V1), ydoc.V1)); len(got) != c.structs {
+			t.Errorf("%s: %v, want %d structs", name, got, c.structs)
+		}
+	}
+}
