@@ -13,7 +13,7 @@ import (
 
 type challengeRequest struct {
 	PublicKey string `json:"public_key"`
-	Email     string `json:"email"`
+	Email     string `json:"email,omitempty"`
 }
 
 type challengeAnswer struct {
@@ -42,12 +42,12 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 type loginRequest struct {
 	PublicKey       string `json:"public_key"`
 	Message         string `json:"message"`
-	Signature       string `json:"signature"`
-	SignedMessage   string `json:"signed_message"`
-	ServerChallenge string `json:"server_challenge"`
-	Claim           string `json:"claim"`
-	Email           string `json:"email"`
-	DeviceName      string `json:"device_name"`
+	Signature       string `json:"signature,omitempty"`
+	SignedMessage   string `json:"signed_message,omitempty"`
+	ServerChallenge string `json:"server_challenge,omitempty" doc:"16 to 128 characters that the server is to sign, to prove who it is"`
+	Claim           string `json:"claim,omitempty" doc:"the code that makes the first account an administrator"`
+	Email           string `json:"email,omitempty"`
+	DeviceName      string `json:"device_name,omitempty"`
 }
 
 // login is the core of both routes.
@@ -147,7 +147,7 @@ func (s *Server) verifyKey(w http.ResponseWriter, r *http.Request) error {
 }
 
 type refreshRequest struct {
-	RefreshToken string `json:"refresh_token"`
+	RefreshToken string `json:"refresh_token,omitempty"`
 }
 
 type refreshAnswer struct {

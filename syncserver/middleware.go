@@ -106,15 +106,16 @@ func (s *Server) serve(rt route) http.Handler {
 		if err == nil {
 			err = s.withBody(r, maxBody, func() error { return s.call(rt.handle, w, r) })
 		}
-		status := http.StatusOK
+		status, problem := http.StatusOK, ""
 		if err != nil {
 			p, known := problemOf(err)
-			status = p.Status
+			status, problem = p.Status, p.Code
 			if !known {
 				s.Logger.Error("request failed", "request", requestIDOf(r.Context()), "route", rt.pattern, "err", err)
 			}
 			writeProblem(w, p)
 		}
+		s.metrics.observe(rt, problem, s.Now().Sub(start))
 		s.logRequest(r, rt, status, start)
 	})
 }

@@ -26,6 +26,7 @@ type route struct {
 	access  access
 	handle  handler
 	maxBody int64 // bytes; 0: smallBody
+	about   about
 }
 
 const (
@@ -40,45 +41,80 @@ const (
 func (s *Server) routes() []route {
 	return []route{
 		// Instance
-		{"GET /api/{$}", optional, s.instance, 0},
-		{"GET /api", optional, s.instance, 0},
-		{"GET /api/health", public, s.health, 0},
-		{"GET /sync/health", public, s.syncHealth, 0},
+		{"GET /api/{$}", optional, s.instance, 0,
+			about{"What this server is and can do", nil, nil, instanceJSON{}}},
+		{"GET /api", optional, s.instance, 0,
+			about{"The same as /api/", nil, nil, instanceJSON{}}},
+		{"GET /api/health", public, s.health, 0,
+			about{"How the server and its parts do; 503 when one is down", []string{"diagnostics"}, nil, healthJSON{}}},
+		{"GET /sync/health", public, s.syncHealth, 0,
+			about{"How syncing does; 503 when commits stall", nil, nil, syncHealthJSON{}}},
+		{"GET /metrics", public, s.serveMetrics, 0,
+			about{"Numbers for Prometheus; with a bearer token, if the server was given one", nil, nil, nil}},
+		{"GET /api/openapi.json", public, s.describe, 0,
+			about{"This description", nil, nil, nil}},
+		{"GET /api/docs", public, s.docs, 0,
+			about{"A page that shows this description", nil, nil, nil}},
+		{"GET /api/docs/{file}", public, s.docs, 0, about{}},
 
 		// Auth and session
-		{"POST /api/auth/create_session", public, s.createSession, authBody},
-		{"POST /api/auth/verify_session", public, s.verifySession, authBody},
-		{"POST /api/auth/verify_key", public, s.verifyKey, authBody},
-		{"POST /api/auth/refresh_token", public, s.refreshToken, authBody},
-		{"POST /api/auth/logout", member, s.logout, 0},
-		{"GET /api/auth/sessions", member, s.sessions, 0},
-		{"DELETE /api/auth/sessions/{id}", member, s.revokeSession, 0},
-		{"POST /api/me", member, s.me, 0},
-		{"GET /api/me", member, s.me, 0},
+		{"POST /api/auth/create_session", public, s.createSession, authBody,
+			about{"Ask for a challenge to sign", nil, challengeRequest{}, challengeAnswer{}}},
+		{"POST /api/auth/verify_session", public, s.verifySession, authBody,
+			about{"Log in with the signed challenge", nil, loginRequest{}, sessionAnswer{}}},
+		{"POST /api/auth/verify_key", public, s.verifyKey, authBody,
+			about{"Log in with the signed challenge, the signature in signed_message", nil, loginRequest{}, keyAnswer{}}},
+		{"POST /api/auth/refresh_token", public, s.refreshToken, authBody,
+			about{"Trade a refresh token, in the body or as bearer, for a new pair", nil, refreshRequest{}, refreshAnswer{}}},
+		{"POST /api/auth/logout", member, s.logout, 0,
+			about{"End this session", nil, nil, doneAnswer{}}},
+		{"GET /api/auth/sessions", member, s.sessions, 0,
+			about{"List the devices that are logged in", nil, nil, sessionsAnswer{}}},
+		{"DELETE /api/auth/sessions/{id}", member, s.revokeSession, 0,
+			about{"Log a device out", nil, nil, doneAnswer{}}},
+		{"POST /api/me", member, s.me, 0,
+			about{"The same as GET", nil, nil, meAnswer{}}},
+		{"GET /api/me", member, s.me, 0,
+			about{"Who I am, what I use and may use", nil, nil, meAnswer{}}},
 
 		// Administration
-		{"GET /api/admin/users", admin, s.adminUsers, 0},
-		{"POST /api/admin/users/{id}/{action}", admin, s.adminChangeUser, 0},
-		{"DELETE /api/admin/users/{id}", admin, s.adminDeleteUser, 0},
-		{"GET /api/admin/settings", admin, s.adminSettings, 0},
-		{"PUT /api/admin/settings", admin, s.putAdminSettings, 0},
-		{"GET /api/admin/stats", admin, s.adminStats, 0},
-		{"GET /api/admin/audit", admin, s.adminAudit, 0},
+		{"GET /api/admin/users", admin, s.adminUsers, 0,
+			about{"List the accounts", []string{"cursor", "limit"}, nil, accountsPage{}}},
+		{"POST /api/admin/users/{id}/{action}", admin, s.adminChangeUser, 0,
+			about{"Change an account: approve, block, promote or demote", nil, nil, accountAnswer{}}},
+		{"DELETE /api/admin/users/{id}", admin, s.adminDeleteUser, 0,
+			about{"Delete an account", nil, nil, doneAnswer{}}},
+		{"GET /api/admin/settings", admin, s.adminSettings, 0,
+			about{"Read the settings", nil, nil, settingsJSON{}}},
+		{"PUT /api/admin/settings", admin, s.putAdminSettings, 0,
+			about{"Change the settings that the body names", nil, settingsChange{}, settingsJSON{}}},
+		{"GET /api/admin/stats", admin, s.adminStats, 0,
+			about{"Count what there is and happens", nil, nil, statsJSON{}}},
+		{"GET /api/admin/audit", admin, s.adminAudit, 0,
+			about{"List what concerned accounts and sessions, the newest first", []string{"cursor", "limit"}, nil, eventsPage{}}},
 
 		// Sync
-		{"POST /api/sync/push", member, s.push, pushBody},
-		{"POST /api/sync/pull", member, s.pull, pushBody},
-		{"GET /api/sync/delta", member, s.delta, 0},
-		{"GET /ws", socket, s.websocket, 0},
-		{"GET /ws/{heap}/{block}", socket, s.websocket, 0},
+		{"POST /api/sync/push", member, s.push, pushBody,
+			about{"Store updates; each is on disk when the answer comes", nil, syncItems{}, pushAnswer{}}},
+		{"POST /api/sync/pull", member, s.pull, pushBody,
+			about{"Get what the client lacks of blocks", nil, syncItems{}, pullAnswer{}}},
+		{"GET /api/sync/delta", member, s.delta, 0,
+			about{"List the blocks of a heap that have changed", []string{"workspace_id", "heap_id", "cursor", "since", "limit"}, nil, deltaAnswer{}}},
+		{"GET /ws", socket, s.websocket, 0,
+			about{"Websocket: the Hocuspocus protocol, many blocks on one socket, and JSON events", []string{"token"}, nil, nil}},
+		{"GET /ws/{heap}/{block}", socket, s.websocket, 0,
+			about{"Websocket: the y-websocket protocol, one block", []string{"token"}, nil, nil}},
 
 		// Heaps
-		{"POST /api/heaps", member, s.heaps, 0},
-		{"POST /api/workspaces", member, s.workspaces, 0},
-		{"POST /api/heap/add", member, s.addHeap, 0},
+		{"POST /api/heaps", member, s.heaps, 0,
+			about{"List my heaps", nil, nil, heapsAnswer{}}},
+		{"POST /api/workspaces", member, s.workspaces, 0,
+			about{"List my heaps", nil, nil, workspacesAnswer{}}},
+		{"POST /api/heap/add", member, s.addHeap, 0,
+			about{"Create a heap; to create one of mine again changes nothing", nil, addHeapRequest{}, heapJSON{}}},
 
 		// The web app
-		{"/", public, s.app, 0},
+		{"/", public, s.app, 0, about{}},
 	}
 }
 
@@ -87,7 +123,7 @@ func (s *Server) mux() *http.ServeMux {
 	for _, rt := range s.routes() {
 		mux.Handle(rt.pattern, s.serve(rt))
 	}
-	mux.Handle("/api/", s.serve(route{"/api/", public, s.noRoute, 0}))
+	mux.Handle("/api/", s.serve(route{"/api/", public, s.noRoute, 0, about{}}))
 	s.routed = mux
 	return mux
 }

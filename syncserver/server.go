@@ -23,11 +23,13 @@ type Config struct {
 
 	Name      string // of this server, shown to clients
 	Version   string
-	PublicURL string       // where clients reach it
-	Origins   []string     // web origins besides PublicURL's that may use it
-	Limits    Limits       // how often who may ask
-	Logger    *slog.Logger // nil: silent
-	Now       func() time.Time
+	PublicURL string   // where clients reach it
+	Origins   []string // web origins besides PublicURL's that may use it
+	Limits    Limits   // how often who may ask
+	// MetricsToken is what a scraper has to show at /metrics; "": nothing.
+	MetricsToken string
+	Logger       *slog.Logger // nil: silent
+	Now          func() time.Time
 }
 
 // Server answers every route. It is safe for concurrent use.
@@ -39,6 +41,9 @@ type Server struct {
 	bodies  *semaphore.Weighted // bytes of long bodies that are being read and worked on
 	web     http.Handler
 	started time.Time
+	metrics *metrics
+
+	description []byte // openapi.json
 }
 
 // New makes a server; it does no I/O.
@@ -50,6 +55,11 @@ func New(cfg Config) *Server {
 		cfg.Now = time.Now
 	}
 	s := &Server{Config: cfg, started: cfg.Now(), limiter: newLimiter(cfg.Limits, cfg.Now), bodies: semaphore.NewWeighted(maxBodies), web: web.Handler()}
+	s.metrics = newMetrics(s)
+	var err error
+	if s.description, err = s.openapi(s.routes()); err != nil {
+		panic(err) // it is made of nothing but types
+	}
 	s.handler = s.middleware(s.mux())
 	return s
 }

@@ -22,6 +22,11 @@ type syncRequest struct {
 	Blocks *[]json.RawMessage `json:"blocks"`
 }
 
+// syncItems is what a syncRequest should be.
+type syncItems struct {
+	Blocks []syncItem `json:"blocks"`
+}
+
 // syncItem is one block in a push or a pull.
 type syncItem struct {
 	BlockID     string  `json:"block_id"`

@@ -37,8 +37,10 @@ type config struct {
 	RefreshTTL     time.Duration
 	SnapshotTail   int64
 	TypeDepth      int
+	OrderSteps     int64
 	HeldPerBlock   int64
 	HeldPerUser    int64
+	MetricsToken   string
 
 	proxies []netip.Prefix    // TrustedProxies, read
 	sources map[string]string // by flag name: where its value came from
@@ -62,8 +64,10 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.RefreshTTL, "refresh-ttl", 60*24*time.Hour, "life of a refresh token that is not used")
 	f.Int64Var(&c.SnapshotTail, "snapshot-tail", 512, "updates of a block after which they are folded into a snapshot")
 	f.IntVar(&c.TypeDepth, "max-type-depth", 500, "how deep shared types may nest in a document")
+	f.Int64Var(&c.OrderSteps, "max-order-steps", 2_000_000, "steps that a client may need to put the items of a document in order, and 32 an item")
 	f.Int64Var(&c.HeldPerBlock, "held-bytes-per-block", 8<<20, "bytes of updates that wait for others, of one block")
 	f.Int64Var(&c.HeldPerUser, "held-bytes-per-user", 64<<20, "bytes of updates that wait for others, of one user")
+	f.StringVar(&c.MetricsToken, "metrics-token", "", "bearer token that /metrics asks for; without one anybody may read the numbers")
 }
 
 // resolve fills in what is not given as a flag: from the environment, then the
@@ -188,6 +192,9 @@ func (c *config) print(w io.Writer, f *pflag.FlagSet) error {
 	own.VisitAll(func(flag *pflag.Flag) {
 		value := f.Lookup(flag.Name).Value
 		text := fmt.Sprintf("%q", value)
+		if strings.HasSuffix(flag.Name, "-token") && value.String() != "" {
+			text = `"…"` // a secret
+		}
 		switch value.Type() {
 		case "int", "int64":
 			text = value.String()

@@ -152,7 +152,7 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, keys aut
 	in.blocks = blocks.New(blocks.LogConfig{
 		Store: store, Logger: logger, Audit: in.auditRefusal,
 		Limits: blocks.Limits{
-			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail, TypeDepth: cfg.TypeDepth,
+			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail, TypeDepth: cfg.TypeDepth, Steps: cfg.OrderSteps,
 			HeldPerBlock: cfg.HeldPerBlock, HeldPerUser: cfg.HeldPerUser,
 		},
 	})
@@ -163,7 +163,7 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, keys aut
 	in.api = syncserver.New(syncserver.Config{
 		Auth: in.auth, Blocks: in.blocks, Live: in.live, Health: store.Health,
 		Name: cfg.Name, Version: versionText(), PublicURL: cfg.PublicURL, Origins: cfg.Origins,
-		Limits: cfg.rateLimits(), Logger: logger,
+		Limits: cfg.rateLimits(), MetricsToken: cfg.MetricsToken, Logger: logger,
 	})
 	return in, nil
 }
