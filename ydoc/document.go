@@ -44,6 +44,7 @@ type Doc struct {
 	pending  *pending
 	tx       *Transaction // the last one
 	running  bool         // tx is not finished
+	telling  bool         // observers are being called
 
 	observers *observers
 	clientID  ClientID // 0: to be drawn

@@ -143,7 +143,7 @@ func (d *Doc) arrive(i uint32) {
 		t.added = append(t.added, subdocChange{it.id(), d.subdoc(it)})
 	}
 	if t.changes != nil {
-		d.noteChange(it.chain)
+		t.note(it.chain)
 	}
 	if d.isGone(ch.branch) || !ch.isList() && it.next != none {
 		d.remove(i)
@@ -172,11 +172,14 @@ func (d *Doc) remove(i uint32) {
 		}
 		t.deletes.add(d.clients[it.client].id, uint64(it.clock), uint64(it.end()))
 		if t.changes != nil {
-			d.noteChange(it.chain)
+			t.note(it.chain)
 		}
 		switch it.kind {
 		case kindType:
 			d.removeAllOf(it.off)
+			if t.changes != nil {
+				t.forgetChange(it.off)
+			}
 		case kindDoc:
 			t.removeSubdoc(it.id(), d.subdoc(it))
 		}

@@ -98,8 +98,8 @@ type writer struct {
 	}
 }
 
-// part is what client has from a clock on.
-type part struct{ client, from uint32 }
+// part is what a client has of clocks [from, to); an item starts at to.
+type part struct{ client, from, to uint32 }
 
 // Sources of the nodes that a writer makes.
 const (
@@ -117,7 +117,10 @@ func newWriter(d *Doc, f Format) *writer {
 	return w
 }
 
-func (w *writer) want(client, from uint32) { w.parts = append(w.parts, part{client, from}) }
+// want adds what a client has from a clock on.
+func (w *writer) want(client, from uint32) {
+	w.parts = append(w.parts, part{client, from, w.d.clients[client].next})
+}
 
 // write writes the parts, in the order they were wanted, and ds.
 func (w *writer) write(ds DeleteSet) []byte {
@@ -145,9 +148,12 @@ func (w *writer) write(ds DeleteSet) []byte {
 func (w *writer) part(p part) {
 	e, d := w.e, w.d
 	c := &d.clients[p.client]
-	at := c.run.find(d.items, p.from)
-	structs := len(c.run.pages[at.page].items) - at.at
-	for _, pg := range c.run.pages[at.page+1:] {
+	at, last := c.run.find(d.items, p.from), c.run.last()
+	if p.to < c.next {
+		last = c.run.find(d.items, p.to-1)
+	}
+	structs := last.at + 1 - at.at
+	for _, pg := range c.run.pages[at.page:last.page] {
 		structs += len(pg.items)
 	}
 	e.dst = lib0.AppendVarUint(e.dst, uint64(structs))
@@ -158,8 +164,12 @@ func (w *writer) part(p part) {
 	}
 	e.dst = lib0.AppendVarUint(e.dst, uint64(p.from))
 	var n node
-	for page := at.page; page < len(c.run.pages); page++ {
-		for _, i := range c.run.pages[page].items[at.at:] {
+	for page := at.page; page <= last.page; page++ {
+		items := c.run.pages[page].items
+		if page == last.page {
+			items = items[:last.at+1]
+		}
+		for _, i := range items[at.at:] {
 			it := &d.items[i]
 			w.node(&n, it)
 			if it.clock < p.from {

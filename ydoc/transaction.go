@@ -29,6 +29,9 @@ func (d *Doc) Transact(edit func()) *Transaction {
 
 // begin starts a transaction, unless one is running: then it returns false.
 func (d *Doc) begin(local bool) bool {
+	if d.telling {
+		panic("ydoc: an observer edits its document")
+	}
 	if d.running {
 		return false
 	}
