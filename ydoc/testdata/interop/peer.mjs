@@ -168,6 +168,7 @@ const peers = {
       read: read(doc),
       stateVector: hex(Y.encodeStateVector(doc)),
       state: hex(Y.encodeStateAsUpdate(doc)),
+      stateV2: hex(Y.encodeStateAsUpdateV2(doc)),
       pending: doc.store.pendingStructs !== null || doc.store.pendingDs !== null
     }
   },
