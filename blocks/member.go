@@ -89,11 +89,69 @@ func (in *Instance) SetRole(ctx context.Context, heap HeapID, member UserID, rol
 		return err
 	}
 	if h.Owner == member {
-		return fmt.Errorf("the owner's role cannot be changed: %w", ErrConflict)
+		return fmt.Errorf("the owner's role cannot be changed; transfer the heap first: %w", ErrConflict)
 	}
 	if err := in.store.SetRole(ctx, heap, member, role, in.now().UnixMilli()); err != nil {
 		return err
 	}
 	in.MembersChanged(MemberChange{heap, member})
+	return nil
+}
+
+// shared says whether a role can be given to others; owner passes on by Transfer.
+func (r Role) shared() bool { return r > RoleNone && r < RoleOwner }
+
+var errSharedRole = fmt.Errorf("role must be editor, commenter or viewer: %w", ErrInvalid)
+
+// Members lists who is in a heap to one of them.
+func (in *Instance) Members(ctx context.Context, by UserID, heap HeapID) ([]Member, error) {
+	if err := in.Require(ctx, by, heap, RoleViewer); err != nil {
+		return nil, err
+	}
+	return in.store.Members(ctx, heap)
+}
+
+// Share makes the user a member, or gives a member another role. Only the owner may.
+func (in *Instance) Share(ctx context.Context, by UserID, heap HeapID, user UserID, role Role) error {
+	if err := in.Require(ctx, by, heap, RoleOwner); err != nil {
+		return err
+	}
+	if !role.shared() {
+		return errSharedRole
+	}
+	return in.SetRole(ctx, heap, user, role)
+}
+
+// Leave ends the user's membership; by is the owner or the user. The owner cannot
+// leave.
+func (in *Instance) Leave(ctx context.Context, by UserID, heap HeapID, user UserID) error {
+	need := RoleOwner
+	if by == user {
+		need = RoleViewer
+	}
+	if err := in.Require(ctx, by, heap, need); err != nil {
+		return err
+	}
+	if role, err := in.Role(ctx, user, heap); err != nil {
+		return err
+	} else if role == RoleNone {
+		return fmt.Errorf("member: %w", ErrNotFound)
+	}
+	return in.SetRole(ctx, heap, user, RoleNone)
+}
+
+// Transfer makes a member the owner; who was it stays as an editor.
+func (in *Instance) Transfer(ctx context.Context, by UserID, heap HeapID, to UserID) error {
+	if err := in.Require(ctx, by, heap, RoleOwner); err != nil {
+		return err
+	}
+	if by == to {
+		return nil
+	}
+	if err := in.store.Transfer(ctx, heap, by, to); err != nil {
+		return err
+	}
+	in.MembersChanged(MemberChange{heap, by})
+	in.MembersChanged(MemberChange{heap, to})
 	return nil
 }

@@ -204,6 +204,10 @@ type Members interface {
 	// SetRole gives the user a role, and keeps Since of who was a member; RoleNone
 	// removes the membership. A heap that is absent or deleted is ErrNotFound.
 	SetRole(ctx context.Context, heap HeapID, user UserID, role Role, at int64) error
+	// Transfer makes to, a member, the owner in place of from, who becomes an editor.
+	// Errors: ErrConflict if from is not the owner, ErrNotFound if to is no member or
+	// the heap is absent or deleted.
+	Transfer(ctx context.Context, heap HeapID, from, to UserID) error
 }
 
 // Store is all of it: what one database gives.
@@ -213,4 +217,5 @@ type Store interface {
 	Changes
 	Heaps
 	Members
+	Invites
 }

@@ -113,6 +113,23 @@ func (s *Server) routes() []route {
 		{"POST /api/heap/add", member, s.addHeap, 0,
 			about{"Create a heap; to create one of mine again changes nothing", nil, addHeapRequest{}, heapJSON{}}},
 
+		{"GET /api/heap/{id}/members", member, s.members, 0,
+			about{"List who is in a heap", nil, nil, membersAnswer{}}},
+		{"POST /api/heap/{id}/members", member, s.share, 0,
+			about{"Make an account a member, or change a member's role", nil, shareRequest{}, doneAnswer{}}},
+		{"DELETE /api/heap/{id}/members/{user_id}", member, s.leave, 0,
+			about{"End a membership: the owner anybody's, everybody their own", nil, nil, doneAnswer{}}},
+		{"POST /api/heap/{id}/transfer", member, s.transfer, 0,
+			about{"Make a member the owner; the owner becomes an editor", nil, transferRequest{}, doneAnswer{}}},
+		{"POST /api/heap/{id}/invites", member, s.invite, 0,
+			about{"Make an invitation", nil, inviteRequest{}, inviteAnswer{}}},
+		{"GET /api/heap/{id}/invites", member, s.invites, 0,
+			about{"List the invitations that are open", nil, nil, invitesAnswer{}}},
+		{"DELETE /api/heap/{id}/invites/{invite_id}", member, s.deleteInvite, 0,
+			about{"Take an invitation back", nil, nil, doneAnswer{}}},
+		{"POST /api/invites/{code}/accept", member, s.acceptInvite, 0,
+			about{"Become a member of a heap by an invitation", nil, nil, heapJSON{}}},
+
 		// The web app
 		{"/", public, s.app, 0, about{}},
 	}

@@ -62,7 +62,7 @@ func newWorld(t testing.TB, options ...func(*syncserver.Config)) *world {
 		t.Fatal(err)
 	}
 	w.store = storetest.NewFaulty(store)
-	instance := blocks.New(blocks.LogConfig{Store: w.store, Logger: logger})
+	instance := blocks.New(blocks.LogConfig{Now: w.now, Store: w.store, Logger: logger})
 	sockets := live.New(live.Config{
 		Auth: w.auth, Blocks: instance, Logger: logger, AllowOrigin: func(webOrigin string) bool { return webOrigin == publicURL },
 	})

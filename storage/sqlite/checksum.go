@@ -37,19 +37,11 @@ func (s *summer) snapshotSum(ref, seq int64, state []byte) int64 {
 	return s.sum(state, ref, seq)
 }
 
-// bit is how SQLite keeps a bool.
-func bit(set bool) int64 {
-	if set {
-		return 1
-	}
-	return 0
-}
-
 // headSum covers what a commit writes of a head at seq. What other writes change
 // can be counted again from the rows.
 func (s *summer) headSum(h *blocks.Head, seq blocks.Seq) int64 {
 	crc := uint32(s.sum(h.StateVector, int64(seq), h.SyncVersion, h.Bytes,
-		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, bit(h.Shape.Keyed), bit(h.Shape.Wide)))
+		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, number(h.Shape.Keyed), number(h.Shape.Wide)))
 	s.buf = append(append(append(s.buf[:0], h.Key.Block...), 0), h.Type...)
 	return int64(crc32.Update(crc, castagnoli, s.buf))
 }

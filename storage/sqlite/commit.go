@@ -141,7 +141,7 @@ func (w *writer) createBlock(c *blocks.BlockCommit, res *written, size int64) er
 		SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM heaps WHERE heap = ?
 		RETURNING ref`, 1,
 		string(h.Key.Block), h.Type, int64(res.seq), h.SyncVersion, h.Bytes,
-		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, bit(h.Shape.Keyed), bit(h.Shape.Wide),
+		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, number(h.Shape.Keyed), number(h.Shape.Wide),
 		int64(len(c.Updates)), size, w.tx.at, w.tx.at, w.headSum(h, res.seq), notNil(h.StateVector),
 		string(h.Key.Heap))
 	switch {
@@ -179,7 +179,7 @@ func (w *writer) advanceBlock(c *blocks.BlockCommit, res *written, base blocks.S
 	return w.hotExec(`UPDATE blocks SET type = ?, seq = ?, sync_version = ?, bytes = ?,
 		depth = ?, items = ?, branches = ?, keyed = ?, wide = ?, tail = ?, tail_bytes = ?, updated_at = ?, crc = ?, state_vector = ? WHERE ref = ?`,
 		h.Type, int64(res.seq), h.SyncVersion, h.Bytes,
-		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, bit(h.Shape.Keyed), bit(h.Shape.Wide),
+		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, number(h.Shape.Keyed), number(h.Shape.Wide),
 		res.tail, res.tailBytes, res.updatedAt, w.headSum(h, res.seq), notNil(h.StateVector), int64(h.Ref))
 }
 

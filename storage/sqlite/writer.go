@@ -110,6 +110,15 @@ func (t *tx) exec(query string, args ...any) (sql.Result, error) {
 	return res, t.check(err)
 }
 
+// affected is exec for a statement that may find nothing to change.
+func (t *tx) affected(query string, args ...any) (int64, error) {
+	res, err := t.exec(query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
 func (t *tx) queryRow(query string, args ...any) *sql.Row {
 	return t.w.conn.QueryRowContext(context.Background(), query, args...)
 }

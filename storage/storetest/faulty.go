@@ -231,3 +231,31 @@ func (f *Faulty) Members(ctx context.Context, heap blocks.HeapID) ([]blocks.Memb
 func (f *Faulty) SetRole(ctx context.Context, heap blocks.HeapID, user blocks.UserID, role blocks.Role, at int64) error {
 	return f.call(ctx, "SetRole", func() error { return f.Store.SetRole(ctx, heap, user, role, at) })
 }
+
+func (f *Faulty) Transfer(ctx context.Context, heap blocks.HeapID, from, to blocks.UserID) error {
+	return f.call(ctx, "Transfer", func() error { return f.Store.Transfer(ctx, heap, from, to) })
+}
+
+func (f *Faulty) CreateInvite(ctx context.Context, inv blocks.Invite, code blocks.InviteCode, max int) error {
+	return f.call(ctx, "CreateInvite", func() error { return f.Store.CreateInvite(ctx, inv, code, max) })
+}
+
+func (f *Faulty) Invites(ctx context.Context, heap blocks.HeapID, now int64) ([]blocks.Invite, error) {
+	return call(ctx, f, "Invites", func() ([]blocks.Invite, error) { return f.Store.Invites(ctx, heap, now) })
+}
+
+func (f *Faulty) DeleteInvite(ctx context.Context, heap blocks.HeapID, id string) error {
+	return f.call(ctx, "DeleteInvite", func() error { return f.Store.DeleteInvite(ctx, heap, id) })
+}
+
+func (f *Faulty) AcceptInvite(ctx context.Context, code blocks.InviteCode, user blocks.UserID, publicKey string, at int64) (blocks.HeapID, blocks.Role, error) {
+	type accepted struct {
+		heap blocks.HeapID
+		role blocks.Role
+	}
+	a, err := call(ctx, f, "AcceptInvite", func() (a accepted, err error) {
+		a.heap, a.role, err = f.Store.AcceptInvite(ctx, code, user, publicKey, at)
+		return a, err
+	})
+	return a.heap, a.role, err
+}

@@ -47,6 +47,8 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"UnknownBlocksAreNotFound", testNotFound},
 		{"HeapsAndTheirLists", testHeaps},
 		{"RolesComeAndGo", testRoles},
+		{"HeapsChangeHands", testTransfer},
+		{"InvitesAreGoodForSoLong", testInvites},
 		{"ChangedPages", testPages},
 		{"ServerTimeFollowsTheClock", testServerTime},
 		{"PollersMissNothing", testDelta},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
 )
 
@@ -27,6 +28,7 @@ type event struct {
 	BlockID     blocks.BlockID `json:"block_id,omitempty"`
 	Seq         blocks.Seq     `json:"seq,omitempty"`
 	StateVector string         `json:"state_vector,omitempty"`
+	UserID      blocks.UserID  `json:"user_id,omitempty"`
 	Code        string         `json:"code,omitempty"`
 	Op          string         `json:"op,omitempty"` // that was refused
 }
@@ -179,4 +181,15 @@ func changedEvent(k blocks.Commit) event {
 		Event: "block.changed", HeapID: k.Key.Heap, At: k.At, BlockID: k.Key.Block, Seq: k.Last,
 		StateVector: base64.StdEncoding.EncodeToString(k.StateVector),
 	}
+}
+
+// memberChanged tells a heap's listeners, the one it is about among them, and has that
+// one's sockets checked.
+func (srv *Server) memberChanged(c blocks.MemberChange) {
+	if c.Heap != "" && c.User != "" {
+		srv.tell(c.Heap, func() event {
+			return event{Event: "member.changed", HeapID: c.Heap, UserID: c.User, At: time.Now().UnixMilli()}
+		})
+	}
+	srv.ask(check{heap: c.Heap, account: auth.AccountID(c.User)})
 }

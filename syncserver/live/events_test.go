@@ -22,6 +22,7 @@ type event struct {
 	Seq             int64
 	At              int64
 	StateVector     []byte `json:"state_vector"`
+	UserID          string `json:"user_id"`
 }
 
 func (s *socket) op(op, heap, token string) {
@@ -82,6 +83,19 @@ func TestSubscribersHearOfChangesOfTheirHeaps(t *testing.T) {
 	}
 }
 
+func TestSubscribersHearOfMembers(t *testing.T) {
+	w := newWorld(t)
+	s := w.dial("/ws?token=" + w.user("ada").token)
+	s.op("subscribe", "h", "")
+	s.handled()
+	if err := w.blocks.SetRole(t.Context(), "h", w.user("bob").id, blocks.RoleViewer); err != nil {
+		t.Fatal(err)
+	}
+	if e := s.event(); e.Event != "member.changed" || e.HeapID != "h" || e.UserID != string(w.user("bob").id) || e.At == 0 {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestSubscriptionsAreForMembers(t *testing.T) {
 	w := newWorld(t)
 	w.addHeap("bob", "bobs")
@@ -124,6 +138,9 @@ func TestLostRoleEndsASubscription(t *testing.T) {
 	s.op("subscribe", "h", "")
 	s.handled()
 	w.role("bob", blocks.RoleNone)
+	if e := s.event(); e.Event != "member.changed" || e.UserID != string(w.user("bob").id) {
+		t.Errorf("%+v", e)
+	}
 	if e := s.event(); e.Event != "error" || e.Code != "not_found" || e.HeapID != "h" {
 		t.Errorf("%+v", e)
 	}

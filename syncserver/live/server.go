@@ -121,7 +121,7 @@ func New(cfg Config) *Server {
 	// From the start: a socket that opens before Run does must miss no commit.
 	srv.unsubscribe = cfg.Blocks.Subscribe(srv.committed)
 	cfg.Auth.OnChange(func(c auth.Change) { srv.ask(check{session: c.Session, account: c.Account}) })
-	cfg.Blocks.OnMemberChange(func(c blocks.MemberChange) { srv.ask(check{heap: c.Heap, account: auth.AccountID(c.User)}) })
+	cfg.Blocks.OnMemberChange(srv.memberChanged)
 	return srv
 }
 
