@@ -187,7 +187,10 @@ func TestDocIsWhatYjsIsAfterTheSameUpdates(t *testing.T) {
 }
 
 // editRandomly makes random edits, in one transaction, of the roots the peer knows.
-func editRandomly(d *ydoc.Doc, rng *rand.Rand) *ydoc.Transaction {
+func editRandomly(d *ydoc.Doc, rng *rand.Rand) *ydoc.Transaction { return editWith(d, rng, true) }
+
+// editWith is editRandomly, with formats or without.
+func editWith(d *ydoc.Doc, rng *rand.Rand, formats bool) *ydoc.Transaction {
 	// No pairs of surrogates: an index between two is U+FFFD here, as with Yjs, and
 	// nothing is told to others if nothing else comes of it.
 	words := []string{"a", "b", "hello", " ", "é", "漢", "xyz\n", "q"}
@@ -220,6 +223,9 @@ func editRandomly(d *ydoc.Doc, rng *rand.Rand) *ydoc.Transaction {
 			switch at.Ref() {
 			case ydoc.TypeText, ydoc.TypeXMLText:
 				text, from := at.AsText(), rng.IntN(n+1)
+				if !formats {
+					attrs = attrs[:1]
+				}
 				switch count := rng.IntN(n - from + 1); rng.IntN(8) {
 				case 0, 1:
 					text.Delete(from, min(count, 5))

@@ -1,6 +1,7 @@
 package ydoc
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/heapsync/heapsync/ydoc/lib0"
@@ -75,8 +76,8 @@ func (t Type) isText() bool {
 	return ref == TypeText || ref == TypeXMLText || t.branch().formatted
 }
 
-// pieces returns the visible elements of t's list, divided where elements that are
-// visible in other too meet those that are not.
+// stretches returns the visible elements of t's list, divided where elements that are
+// in other too, visibly and as the same text, meet those that are not.
 func (t Type) stretches(other Type) []stretch {
 	var all []stretch
 	d := t.doc
@@ -86,27 +87,40 @@ func (t Type) stretches(other Type) []stretch {
 			continue
 		}
 		for from := uint32(0); from < it.length; {
-			n, kept := other.shares(d.idOf(ref{it.client, it.clock + from}), it.length-from)
-			all = append(all, stretch{i, from, n, kept})
-			from += n
+			s := stretch{item: i, from: from}
+			s.length, s.kept = other.shares(d, it, from)
+			from += s.length
+			if n := len(all) - 1; n >= 0 && all[n].item == i && !all[n].kept && !s.kept {
+				all[n].length += s.length
+				continue
+			}
+			all = append(all, s)
 		}
 	}
 	return all
 }
 
-// shares reports whether t's list has the element id, visibly, and of how many
-// elements from it on, at most n, that holds.
-func (t Type) shares(id ID, n uint32) (uint32, bool) {
-	d := t.doc
-	ci := d.clientAt(id.Client)
-	if ci == none || id.Clock >= Clock(d.clients[ci].next) {
+// shares reports whether t's list has, visibly and as the same text, what it, an item
+// of d, holds from element from on, and of how many elements, n, that is so.
+func (t Type) shares(d *Doc, it *item, from uint32) (n uint32, shared bool) {
+	n = it.length - from
+	i, known := t.doc.known(d.idOf(ref{it.client, it.clock + from}))
+	if !known {
 		return n, false
 	}
-	clock := uint32(id.Clock)
-	n = min(n, d.clients[ci].next-clock)
-	it := &d.items[d.at(ref{ci, clock})]
-	n = min(n, it.end()-clock)
-	return n, it.visible() && it.chain == d.branches[t.at].list
+	same := &t.doc.items[i]
+	at := it.clock + from - same.clock
+	n = min(n, same.length-at)
+	if !same.visible() || same.chain != t.branch().list || same.kind != it.kind {
+		return n, false
+	}
+	if it.kind != kindString {
+		return n, true
+	}
+	a, b := *it, *same
+	d.cutContent(&a, from, n)
+	t.doc.cutContent(&b, at, n)
+	return n, bytes.Equal(d.content(&a), t.doc.content(&b))
 }
 
 // insertStretch inserts what p of d holds into now.

@@ -31,11 +31,13 @@ function declare (doc) {
 const plain = v => v instanceof Y.Doc ? { guid: v.guid } : v instanceof Uint8Array ? { bytes: hex(v) } : v
 
 // Yjs removes redundant formatting when it comes to it, so runs may be cut differently.
+const same = (a, b) => JSON.stringify(Object.entries(a).sort()) === JSON.stringify(Object.entries(b).sort())
+
 function delta (text) {
   const ops = []
   for (const { insert, attributes = {} } of text.toDelta()) {
     const last = ops[ops.length - 1]
-    if (typeof insert === 'string' && typeof last?.insert === 'string' && JSON.stringify(last.attributes) === JSON.stringify(attributes)) last.insert += insert
+    if (typeof insert === 'string' && typeof last?.insert === 'string' && same(last.attributes, attributes)) last.insert += insert
     else ops.push({ insert: insert instanceof Y.AbstractType ? insert.toJSON() : insert, attributes })
   }
   return ops
@@ -187,6 +189,31 @@ const peers = {
       Set.prototype.add = add
     }
     return { steps: adds / 2 }
+  },
+
+  // The events of each update, of all types in the roots.
+  events ({ updates }) {
+    const doc = declare(new Y.Doc())
+    const show = v => v instanceof Y.AbstractType ? v.toJSON() : plain(v)
+    let now
+    for (const [root, type] of doc.share) {
+      type.observeDeep(events => {
+        for (const e of events) {
+          const delta = e.delta.map(op => {
+            if (op.insert === undefined) return op
+            return { ...op, insert: Array.isArray(op.insert) ? op.insert.map(show) : show(op.insert) }
+          })
+          const keys = [...e.keys].map(([key, { action, oldValue }]) => ({ key, action, old: action === 'add' ? null : show(oldValue) }))
+          now.push({ root, path: e.path, delta, keys: keys.sort((a, b) => a.key < b.key ? -1 : 1) })
+        }
+      })
+    }
+    const all = updates.map(u => {
+      now = []
+      Y.applyUpdate(doc, bytes(u), 'remote')
+      return now
+    })
+    return { events: JSON.stringify(all, (k, v) => typeof v === 'bigint' ? `${v}n` : v === undefined ? '#undefined' : Object.is(v, -0) ? '#-0' : v instanceof Uint8Array ? hex(v) : v) }
   },
 
   // Does with each input what clients do with updates; answers with the faults.
