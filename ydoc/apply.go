@@ -72,8 +72,15 @@ func (a *application) run(gi uint32) {
 	}
 }
 
-// giveUp leaves group gi, and all that wait for it, to wait for id.
+// giveUp leaves group gi, and all that wait for it, until the client of id, which it
+// lacks, has more than now; or, if the group itself lacks it, has id.
 func (a *application) giveUp(gi uint32, id ID) {
+	if a.u.groups[gi].client != id.Client {
+		id.Clock = 0
+		if ci := a.client(id.Client); ci != none {
+			id.Clock = Clock(a.d.clients[ci].next)
+		}
+	}
 	a.state[gi] = givenUp
 	for _, gi := range a.stack {
 		a.state[gi] = givenUp

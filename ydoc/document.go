@@ -246,12 +246,12 @@ func (d *Doc) apply(u *Update) {
 	d.reserve(u)
 	a := application{d: d, u: u}
 	a.structs()
-	var retry []*Update
+	var retry *Update
 	if d.pending != nil {
-		retry = d.pending.ready(d)
+		retry = d.pending.take(d)
 	}
 	if len(a.missing) > 0 {
-		d.wait().add(a.rest(), a.missing)
+		d.wait().add(d, a.rest(), a.missing)
 	}
 	var unknown DeleteSet
 	d.applyDeletes(u.deletes, &unknown)
@@ -264,10 +264,10 @@ func (d *Doc) apply(u *Update) {
 		unknown.normalise()
 		d.wait().deletes = unknown
 	}
-	for _, u := range retry {
-		d.apply(u)
+	if retry != nil {
+		d.apply(retry)
 	}
-	d.pending.settle(&d.pending)
+	d.settle()
 }
 
 // reserve makes room for the structs of a large update at once, and no more.

@@ -4,7 +4,8 @@ package ydoc
 type pending struct {
 	structs []byte // updates, V2, one after the other
 	sizes   []int
-	missing []ID // any of them may let some of it go
+	missing map[ClientID]uint64 // some of it may go when a client has this clock
+	due     bool                // one has
 	deletes DeleteSet
 }
 
@@ -20,23 +21,43 @@ func (d *Doc) wait() *pending {
 	return d.pending
 }
 
-func (p *pending) add(u *Update, missing []ID) {
+// add keeps u, which misses what is given.
+func (p *pending) add(d *Doc, u *Update, missing []ID) {
 	from := len(p.structs)
 	p.structs = u.Append(p.structs, V2)
 	p.sizes = append(p.sizes, len(p.structs)-from)
-	p.missing = append(p.missing, missing...)
-}
-
-// ready returns what waits, and takes it out, if something came that it waits for.
-func (p *pending) ready(d *Doc) []*Update {
-	for _, id := range p.missing {
-		if i := d.clientAt(id.Client); i != none && uint64(id.Clock) < uint64(d.clients[i].next) {
-			u := p.update()
-			p.structs, p.sizes, p.missing = nil, nil, nil
-			return []*Update{u}
+	if p.missing == nil {
+		p.missing = make(map[ClientID]uint64)
+	}
+	for _, id := range missing {
+		clock, ok := p.missing[id.Client]
+		if !ok || uint64(id.Clock) < clock {
+			p.missing[id.Client] = uint64(id.Clock)
+		}
+		if i := d.clientAt(id.Client); i != none {
+			p.look(&d.clients[i])
 		}
 	}
-	return nil
+}
+
+// look finds out whether something waits for what c has now.
+func (p *pending) look(c *client) {
+	if clock, ok := p.missing[c.id]; ok && clock < uint64(c.next) {
+		p.due = true
+	}
+}
+
+// take returns what waits, and takes it out, if something came that it waits for.
+func (p *pending) take(d *Doc) *Update {
+	for _, i := range d.tx.touched {
+		p.look(&d.clients[i])
+	}
+	if !p.due {
+		return nil
+	}
+	u := p.update()
+	p.structs, p.sizes, p.missing, p.due = nil, nil, nil, false
+	return u
 }
 
 // update returns the merge of all structs that wait.
@@ -50,10 +71,10 @@ func (p *pending) update() *Update {
 	return m.Update()
 }
 
-// settle forgets p if nothing waits any more.
-func (p *pending) settle(at **pending) {
-	if p != nil && len(p.sizes) == 0 && p.deletes.Len() == 0 {
-		*at = nil
+// settle forgets pending if nothing waits any more.
+func (d *Doc) settle() {
+	if p := d.pending; p != nil && len(p.sizes) == 0 && p.deletes.Len() == 0 {
+		d.pending = nil
 	}
 }
 
