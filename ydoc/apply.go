@@ -11,11 +11,14 @@ type application struct {
 	last   uint32
 
 	missing []ID // what the groups given up wait for
+}
 
-	room struct {
-		at    [4]uint32
-		state [4]uint8
-	}
+// application returns what integrates u, with the memory of one before.
+func (t *Transaction) application(u *Update) *application {
+	a := &t.app
+	a.d, a.u = t.doc, u
+	a.missing = a.missing[:0]
+	return a
 }
 
 // States of a group.
@@ -30,7 +33,7 @@ type known struct{ origin, right, parent ref }
 // structs integrates what it can, in the order of the reference (section 5.2): clients
 // descending; a struct that needs others of this update lets their clients go first.
 func (a *application) structs() {
-	a.at, a.state = a.room.at[:0], a.room.state[:0]
+	a.at, a.state = a.at[:0], a.state[:0]
 	for _, g := range a.u.groups {
 		a.at = append(a.at, g.from)
 		a.state = append(a.state, 0)
@@ -217,7 +220,12 @@ func (a *application) integrate(n *node, ci uint32, k known) {
 		lost = lost || d.items[left].isGC()
 	}
 	if k.right.client != none {
-		right = d.startingAt(k.right)
+		if left != none {
+			right = d.items[left].next
+		}
+		if right == none || d.items[right].id() != k.right {
+			right = d.startingAt(k.right)
+		}
 		lost = lost || d.items[right].isGC()
 	}
 	if !lost {
@@ -236,7 +244,7 @@ func (a *application) integrate(n *node, ci uint32, k known) {
 		return
 	}
 	a.store(n, &it)
-	d.integrate(it, left, right)
+	d.integrate(&it, left, right)
 }
 
 // chain returns the chain that n, which has no neighbours, says it is in; none if that

@@ -13,12 +13,13 @@ func (d *Doc) Check() error {
 		c := &d.clients[ci]
 		next := uint32(0)
 		for pi, pg := range c.run.pages {
-			if len(pg.items) == 0 || len(pg.items) > maxPage || pg.first != d.items[pg.items[0]].clock {
-				return fmt.Errorf("client %d: page %d begins at %d with %d items", c.id, pi, pg.first, len(pg.items))
+			if len(pg.entries) == 0 || len(pg.entries) > maxPage || pg.first != pg.entries[0].clock {
+				return fmt.Errorf("client %d: page %d begins at %d with %d items", c.id, pi, pg.first, len(pg.entries))
 			}
-			for _, i := range pg.items {
+			for _, e := range pg.entries {
+				i := e.item
 				it := &d.items[i]
-				if it.client != uint32(ci) || it.clock != next || it.length == 0 {
+				if e.clock != it.clock || it.client != uint32(ci) || it.clock != next || it.length == 0 {
 					return fmt.Errorf("item %d of client %d: clock %d, want %d", i, c.id, it.clock, next)
 				}
 				next = it.end()

@@ -5,7 +5,7 @@ package ydoc
 func (d *Doc) collect(t *Transaction) {
 	for _, r := range t.deletes.ranges {
 		run := &d.clients[d.clientAt(r.client)].run
-		p, ok := run.find(d.items, uint32(r.from)), true
+		p, ok := run.find(uint32(r.from)), true
 		for ; ok; p, ok = run.after(p) {
 			i := run.item(p)
 			it := &d.items[i]
@@ -72,11 +72,11 @@ func (d *Doc) joinDeleted(t *Transaction) {
 	for k := len(ranges) - 1; k >= 0; k-- {
 		r := &ranges[k]
 		run := &d.clients[d.clientAt(r.client)].run
-		p := run.find(d.items, uint32(r.to-1))
+		p := run.find(uint32(r.to - 1))
 		if next, ok := run.after(p); ok {
 			p = next
 		}
-		for uint64(d.items[run.item(p)].clock) >= r.from {
+		for uint64(run.clock(p)) >= r.from {
 			p, _ = d.joinLefts(run, p)
 			before, ok := run.before(p)
 			if !ok {
@@ -109,12 +109,12 @@ func (d *Doc) joinSplits(t *Transaction) {
 	for k := len(t.splits) - 1; k >= 0; k-- {
 		s := t.splits[k]
 		run := &d.clients[s.client].run
-		p := run.find(d.items, s.clock)
+		p := run.find(s.clock)
 		if next, ok := run.after(p); ok {
 			if _, joined := d.joinLefts(run, next); joined > 1 {
 				continue
 			}
-			p = run.find(d.items, s.clock)
+			p = run.find(s.clock)
 		}
 		d.joinLefts(run, p)
 	}
@@ -130,7 +130,7 @@ func (d *Doc) joinLefts(run *run, p position) (position, int) {
 			return p, joined
 		}
 		i := run.item(p)
-		run.remove(d.items, p)
+		run.remove(p)
 		d.releaseItem(i)
 		p = left
 		joined++

@@ -244,7 +244,7 @@ func (d *Doc) check(u *Update) error {
 // apply integrates what can be integrated and keeps the rest.
 func (d *Doc) apply(u *Update) {
 	d.reserve(u)
-	a := application{d: d, u: u}
+	a := d.tx.application(u)
 	a.structs()
 	var retry *Update
 	if d.pending != nil {
@@ -253,6 +253,7 @@ func (d *Doc) apply(u *Update) {
 	if len(a.missing) > 0 {
 		d.wait().add(d, a.rest(), a.missing)
 	}
+	a.u = nil
 	var unknown DeleteSet
 	d.applyDeletes(u.deletes, &unknown)
 	if d.pending != nil && d.pending.deletes.Len() > 0 {
@@ -305,11 +306,11 @@ func (d *Doc) applyDeletes(ds DeleteSet, unknown *DeleteSet) {
 // deleteRange deletes the elements of a client in [from, to), which are known.
 func (d *Doc) deleteRange(ci, from, to uint32) {
 	run := &d.clients[ci].run
-	p := run.find(d.items, from)
+	p := run.find(from)
 	i := run.item(p)
 	if it := &d.items[i]; it.clock < from && !it.deleted() {
 		d.split(i, from-it.clock)
-		p = run.find(d.items, from)
+		p = run.find(from)
 	}
 	for ok := true; ok; p, ok = run.after(p) {
 		i := run.item(p)

@@ -3,7 +3,7 @@ package ydoc
 // at returns the item that holds an element, which must be there.
 func (d *Doc) at(id ref) uint32 {
 	run := &d.clients[id.client].run
-	return run.item(run.find(d.items, id.clock))
+	return run.item(run.find(id.clock))
 }
 
 // endingAt returns the item that ends with an element, splitting it off if need be.
@@ -28,10 +28,10 @@ func (d *Doc) startingAt(id ref) uint32 {
 }
 
 // append puts it behind all that its client made and returns its index.
-func (d *Doc) append(it item) uint32 {
+func (d *Doc) append(it *item) uint32 {
 	c := &d.clients[it.client]
 	i := d.newItem(it)
-	c.run.add(i, it.clock)
+	c.run.add(it.clock, i)
 	c.next += it.length
 	return i
 }
@@ -45,7 +45,7 @@ func (d *Doc) addGC(client, clock, length uint32) {
 			return
 		}
 	}
-	d.append(item{
+	d.append(&item{
 		clock: clock, length: length, client: client, origin: noRef, right: noRef,
 		prev: none, next: none, chain: none, kind: kindGC, flags: isDeleted,
 	})
@@ -53,14 +53,14 @@ func (d *Doc) addGC(client, clock, length uint32) {
 
 // integrate puts it, whose content is stored, into its chain between left and right,
 // or beside what others put there meanwhile (section 5.4), and returns its index.
-func (d *Doc) integrate(it item, left, right uint32) uint32 {
+func (d *Doc) integrate(it *item, left, right uint32) uint32 {
 	ch := &d.chains[it.chain]
 	if left != none {
 		if d.items[left].next != right {
-			left = d.amongRivals(&it, left, d.items[left].next, right)
+			left = d.amongRivals(it, left, d.items[left].next, right)
 		}
 	} else if right == none || d.items[right].prev != none {
-		left = d.amongRivals(&it, left, ch.head, right)
+		left = d.amongRivals(it, left, ch.head, right)
 	}
 	it.prev = left
 	if left != none {

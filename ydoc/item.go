@@ -72,14 +72,14 @@ func roomFor(size uint32) uint32 { return 1 << bits.Len32(max(size, 16)-1) }
 func (d *Doc) content(it *item) []byte { return d.text[it.off : it.off+it.size] }
 
 // newItem puts it into a free place, behind all items of its client.
-func (d *Doc) newItem(it item) uint32 {
+func (d *Doc) newItem(it *item) uint32 {
 	i := d.freeItem
 	if i != none {
 		d.freeItem = d.items[i].next
-		d.items[i] = it
+		d.items[i] = *it
 	} else {
 		i = uint32(len(d.items))
-		d.items = append(d.items, it)
+		d.items = append(d.items, *it)
 	}
 	return i
 }
@@ -177,7 +177,7 @@ func (d *Doc) split(i, n uint32) uint32 {
 	right.prev = i
 	d.splitContent(left, &right, n)
 	left.length = n
-	j := d.newItem(right)
+	j := d.newItem(&right)
 	left = &d.items[i]
 	left.next = j
 	if right.next != none {
@@ -186,7 +186,7 @@ func (d *Doc) split(i, n uint32) uint32 {
 		d.chains[right.chain].last = j
 	}
 	c := &d.clients[right.client]
-	c.run.insertAfter(d.items, c.run.find(d.items, left.clock), j)
+	c.run.insertAfter(c.run.find(left.clock), right.clock, j)
 	if t := d.treeOf(right.chain); t != nil {
 		t.resize(i, left.shown())
 		t.insertAfter(i, j, right.shown())

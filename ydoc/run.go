@@ -1,9 +1,6 @@
 package ydoc
 
-import (
-	"slices"
-	"sort"
-)
+import "slices"
 
 // maxPage bounds the items of a page.
 const maxPage = 256
@@ -16,21 +13,26 @@ type run struct {
 }
 
 type page struct {
-	first uint32   // the clock of the first item
-	items []uint32 // indexes of Doc.items
+	first   uint32 // the clock of the first entry
+	entries []entry
 }
+
+// entry is an item, an index of Doc.items, and its clock.
+type entry struct{ clock, item uint32 }
 
 // position is a place in a run.
 type position struct{ page, at int }
 
-func (r *run) item(p position) uint32 { return r.pages[p.page].items[p.at] }
+func (r *run) item(p position) uint32 { return r.pages[p.page].entries[p.at].item }
+
+func (r *run) clock(p position) uint32 { return r.pages[p.page].entries[p.at].clock }
 
 func (r *run) empty() bool { return len(r.pages) == 0 }
 
 // last returns the position of the last item of a run that is not empty.
 func (r *run) last() position {
 	p := len(r.pages) - 1
-	return position{p, len(r.pages[p].items) - 1}
+	return position{p, len(r.pages[p].entries) - 1}
 }
 
 // before returns the position before p, and false if there is none.
@@ -41,81 +43,90 @@ func (r *run) before(p position) (position, bool) {
 	if p.page == 0 {
 		return p, false
 	}
-	return position{p.page - 1, len(r.pages[p.page-1].items) - 1}, true
+	return position{p.page - 1, len(r.pages[p.page-1].entries) - 1}, true
 }
 
 // after returns the position after p, and false if there is none.
 func (r *run) after(p position) (position, bool) {
-	if p.at+1 < len(r.pages[p.page].items) {
+	if p.at+1 < len(r.pages[p.page].entries) {
 		return position{p.page, p.at + 1}, true
 	}
 	return position{p.page + 1, 0}, p.page+1 < len(r.pages)
 }
 
 // find returns the position of the item that holds clock, which must be there.
-func (r *run) find(items []item, clock uint32) position {
-	if h := r.hint; h.page < len(r.pages) && h.at < len(r.pages[h.page].items) {
-		if it := &items[r.item(h)]; it.clock <= clock && clock < it.end() {
-			return h
+func (r *run) find(clock uint32) position {
+	if h := r.hint; h.page < len(r.pages) {
+		// What is looked for is often a little behind what was found last.
+		if e := r.pages[h.page].entries; h.at < len(e) && e[h.at].clock <= clock {
+			for at := h.at + 1; at < min(len(e), h.at+8); at++ {
+				if clock < e[at].clock {
+					r.hint.at = at - 1
+					return r.hint
+				}
+			}
 		}
 	}
-	p := len(r.pages) - 1
-	if r.pages[p].first > clock {
-		p = sort.Search(p, func(i int) bool { return r.pages[i].first > clock }) - 1
+	lo, n := 0, len(r.pages)
+	if r.pages[n-1].first <= clock {
+		lo, n = n-1, 1
 	}
-	page := r.pages[p].items
-	lo, hi := 0, len(page)
-	if it := &items[page[hi-1]]; it.clock <= clock {
-		lo = hi - 1
-	}
-	for hi-lo > 1 {
-		mid := int(uint(lo+hi) / 2)
-		if items[page[mid]].clock <= clock {
-			lo = mid
-		} else {
-			hi = mid
+	for n > 1 {
+		half := n / 2
+		if r.pages[lo+half].first <= clock {
+			lo += half
 		}
+		n -= half
 	}
-	r.hint = position{p, lo}
+	e := r.pages[lo].entries
+	at, n := 0, len(e)
+	for n > 1 {
+		half := n / 2
+		if e[at+half].clock <= clock {
+			at += half
+		}
+		n -= half
+	}
+	r.hint = position{lo, at}
 	return r.hint
 }
 
 // add puts an item behind all others.
-func (r *run) add(i, clock uint32) {
-	if n := len(r.pages); n > 0 && len(r.pages[n-1].items) < maxPage {
-		r.pages[n-1].items = append(r.pages[n-1].items, i)
+func (r *run) add(clock, i uint32) {
+	e := entry{clock, i}
+	if n := len(r.pages); n > 0 && len(r.pages[n-1].entries) < maxPage {
+		r.pages[n-1].entries = append(r.pages[n-1].entries, e)
 		return
 	}
 	if len(r.pages) == 0 {
-		r.pages = []page{{clock, []uint32{i}}}
+		r.pages = []page{{clock, []entry{e}}}
 		return
 	}
-	items := append(make([]uint32, 0, maxPage), i)
-	r.pages = append(r.pages, page{clock, items})
+	r.pages = append(r.pages, page{clock, append(make([]entry, 0, maxPage), e)})
 }
 
-// insertAfter puts item i behind the one at p.
-func (r *run) insertAfter(items []item, p position, i uint32) {
+// insertAfter puts item i, which begins at clock, behind the one at p.
+func (r *run) insertAfter(p position, clock, i uint32) {
 	pg := &r.pages[p.page]
-	if len(pg.items) == maxPage {
-		half := append(make([]uint32, 0, maxPage), pg.items[maxPage/2:]...)
-		pg.items = pg.items[:maxPage/2]
-		r.pages = slices.Insert(r.pages, p.page+1, page{items[half[0]].clock, half})
+	if len(pg.entries) == maxPage {
+		half := append(make([]entry, 0, maxPage), pg.entries[maxPage/2:]...)
+		pg.entries = pg.entries[:maxPage/2]
+		r.pages = slices.Insert(r.pages, p.page+1, page{half[0].clock, half})
 		if p.at >= maxPage/2 {
 			p = position{p.page + 1, p.at - maxPage/2}
 		}
 		pg = &r.pages[p.page]
 	}
-	pg.items = slices.Insert(pg.items, p.at+1, i)
+	pg.entries = slices.Insert(pg.entries, p.at+1, entry{clock, i})
 }
 
 // remove takes out the item at p, which must not be the first of the run.
-func (r *run) remove(items []item, p position) {
+func (r *run) remove(p position) {
 	pg := &r.pages[p.page]
-	pg.items = slices.Delete(pg.items, p.at, p.at+1)
-	if len(pg.items) == 0 {
+	pg.entries = slices.Delete(pg.entries, p.at, p.at+1)
+	if len(pg.entries) == 0 {
 		r.pages = slices.Delete(r.pages, p.page, p.page+1)
 	} else if p.at == 0 {
-		pg.first = items[pg.items[0]].clock
+		pg.first = pg.entries[0].clock
 	}
 }

@@ -47,8 +47,8 @@ func (d *Doc) At(s Snapshot) (*Doc, error) {
 func (d *Doc) lost(ci, next uint32, deletes DeleteSet) (ref, bool) {
 	c := &d.clients[ci]
 	for _, pg := range c.run.pages {
-		for _, i := range pg.items {
-			it := &d.items[i]
+		for _, e := range pg.entries {
+			it := &d.items[e.item]
 			if it.clock >= next {
 				return noRef, false
 			}
@@ -68,6 +68,7 @@ func (d *Doc) lost(ci, next uint32, deletes DeleteSet) (ref, bool) {
 func (d *Doc) until(s Snapshot) *Update {
 	defer d.end(d.begin(true))
 	w := newWriter(d, V2)
+	defer w.free()
 	for client, next := range s.StateVector.All() {
 		ci := d.clientAt(client)
 		if next < Clock(d.clients[ci].next) {

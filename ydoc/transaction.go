@@ -14,6 +14,7 @@ type Transaction struct {
 	work    []uint32 // items still to be deleted
 
 	marks marks
+	app   application
 
 	changes        *changes // nil if nobody observes
 	added, removed []subdocChange

@@ -1,0 +1,230 @@
+package ydoc
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/heapsync/heapsync/ydoc/lib0"
+)
+
+// writer encodes structs of a document.
+type writer struct {
+	d       *Doc
+	e       encoder
+	u       Update // of which the encoder sees one node at a time
+	parts   []part
+	parents [1]parent
+	ranges  []deletion // memory for those that call
+}
+
+// part is what a client has of clocks [from, to); an item starts at to.
+type part struct{ client, from, to uint32 }
+
+// Sources of the nodes that a writer makes.
+const (
+	srcType = iota // the content of a Type
+	srcText
+	srcKeys
+)
+
+var writers = sync.Pool{New: func() any { return new(writer) }}
+
+func newWriter(d *Doc, f Format) *writer {
+	w := writers.Get().(*writer)
+	w.d = d
+	w.u.srcs, w.u.parents = append(w.u.srcs[:0], nil, d.text, d.keys), w.parents[:]
+	w.e.u, w.e.encoding = &w.u, encoding{format: f, keepSub: true}
+	w.parts = w.parts[:0]
+	return w
+}
+
+func (w *writer) free() {
+	if w.e.v2.size()+cap(w.e.buf)+24*cap(w.ranges) > maxPooled>>4 {
+		return
+	}
+	w.d, w.e.dst = nil, nil
+	clear(w.u.srcs)
+	writers.Put(w)
+}
+
+// want adds what a client has from a clock on.
+func (w *writer) want(client, from uint32) {
+	w.parts = append(w.parts, part{client, from, w.d.clients[client].next})
+}
+
+// write writes the parts, in the order they were wanted, and ds.
+func (w *writer) write(ds DeleteSet) []byte {
+	e := &w.e
+	if e.format == V2 {
+		e.v2.reset()
+		e.dst = e.v2.rest[:0]
+	} else {
+		e.dst = e.buf[:0]
+	}
+	e.dst = lib0.AppendVarUint(e.dst, uint64(len(w.parts)))
+	for _, p := range w.parts {
+		w.part(p)
+	}
+	e.dst = ds.append(e.dst, e.format)
+	if e.format == V2 {
+		e.v2.rest = e.dst
+		return e.v2.appendTo(nil)
+	}
+	e.buf = e.dst
+	return slices.Clone(e.dst)
+}
+
+func (w *writer) part(p part) {
+	e, d := &w.e, w.d
+	c := &d.clients[p.client]
+	at, last := c.run.find(p.from), c.run.last()
+	if p.to < c.next {
+		last = c.run.find(p.to - 1)
+	}
+	structs := last.at + 1 - at.at
+	for i := at.page; i < last.page; i++ {
+		structs += len(c.run.pages[i].entries)
+	}
+	e.dst = lib0.AppendVarUint(e.dst, uint64(structs))
+	if e.format == V2 {
+		e.v2.client.Write(uint64(c.id))
+	} else {
+		e.dst = lib0.AppendVarUint(e.dst, uint64(c.id))
+	}
+	e.dst = lib0.AppendVarUint(e.dst, uint64(p.from))
+	for i := at.page; i <= last.page; i++ {
+		entries := c.run.pages[i].entries
+		if i == last.page {
+			entries = entries[:last.at+1]
+		}
+		w.items(c.id, p.from, entries[at.at:])
+		at.at = 0
+	}
+}
+
+// items writes items of a client; the first may begin before clock from.
+func (w *writer) items(client ClientID, from uint32, entries []entry) {
+	e, d := &w.e, w.d
+	for _, entry := range entries {
+		it := &d.items[entry.item]
+		if e.format == V1 && it.clock >= from && it.flags&flagAny == 0 {
+			e.dst = w.itemV1(e.dst, it)
+			continue
+		}
+		var n node
+		w.node(&n, it)
+		if it.clock < from {
+			w.u.cut(&n, client, uint64(from-it.clock))
+		}
+		e.structure(&n, nil)
+	}
+}
+
+// itemV1 appends a whole item that holds no any where V1 has JSON text.
+func (w *writer) itemV1(dst []byte, it *item) []byte {
+	d := w.d
+	if it.isGC() {
+		return lib0.AppendVarUint(append(dst, kindGC), uint64(it.length))
+	}
+	ch := &d.chains[it.chain]
+	at := len(dst)
+	dst = append(dst, it.kind)
+	if !ch.isList() {
+		dst[at] |= hasSub
+	}
+	if it.origin.client != none {
+		dst[at] |= hasOrigin
+		dst = lib0.AppendVarUint(dst, uint64(d.clients[it.origin.client].id))
+		dst = lib0.AppendVarUint(dst, uint64(it.origin.clock))
+	}
+	if it.right.client != none {
+		dst[at] |= hasRight
+		dst = lib0.AppendVarUint(dst, uint64(d.clients[it.right.client].id))
+		dst = lib0.AppendVarUint(dst, uint64(it.right.clock))
+	}
+	if dst[at]&(hasOrigin|hasRight) == 0 {
+		if b := &d.branches[ch.branch]; b.item == none {
+			dst = lib0.AppendVarBytes(append(dst, 1), d.branchName(ch.branch))
+		} else {
+			dst = appendID(append(dst, 0), d.idOf(d.items[b.item].id()))
+		}
+		if !ch.isList() {
+			dst = lib0.AppendVarBytes(dst, d.chainKey(it.chain))
+		}
+	}
+	return w.contentV1(dst, it)
+}
+
+func (w *writer) contentV1(dst []byte, it *item) []byte {
+	d := w.d
+	switch it.kind {
+	case kindDeleted:
+		return lib0.AppendVarUint(dst, uint64(it.length))
+	case kindString:
+		dst = lib0.AppendVarUint(dst, uint64(it.size))
+		if it.flags&flagWTF != 0 { // as many bytes
+			return lib0.AppendWellFormed(dst, d.content(it))
+		}
+	case kindJSON, kindAny:
+		dst = lib0.AppendVarUint(dst, uint64(it.length))
+	case kindBinary, kindEmbed:
+		dst = lib0.AppendVarUint(dst, uint64(it.size))
+	case kindType:
+		return d.appendType(dst, it.off)
+	}
+	return append(dst, d.content(it)...)
+}
+
+// appendType appends the content of an item that holds branch b.
+func (d *Doc) appendType(dst []byte, b uint32) []byte {
+	ref := d.branches[b].ref
+	dst = append(dst, byte(ref))
+	if ref == typeXMLElement || ref == typeXMLHook {
+		dst = lib0.AppendVarBytes(dst, d.branchName(b))
+	}
+	return dst
+}
+
+// node makes n of it.
+func (w *writer) node(n *node, it *item) {
+	d := w.d
+	*n = node{clock: uint64(it.clock), length: uint64(it.length), info: it.kind, flags: it.flags & (flagAny | flagWTF)}
+	if it.isGC() {
+		return
+	}
+	ch := &d.chains[it.chain]
+	if it.origin.client != none {
+		n.info |= hasOrigin
+		n.origin = d.idOf(it.origin)
+	}
+	if it.right.client != none {
+		n.info |= hasRight
+		n.right = d.idOf(it.right)
+	}
+	if n.info&(hasOrigin|hasRight) == 0 {
+		b := &d.branches[ch.branch]
+		p := &w.u.parents[0]
+		*p = parent{isRoot: b.item == none}
+		if p.isRoot {
+			p.root = span{srcKeys, b.off, b.size}
+		} else {
+			p.id = d.idOf(d.items[b.item].id())
+		}
+		if !ch.isList() {
+			n.info |= hasSub
+			p.sub = span{srcKeys, ch.off, ch.size}
+		}
+	} else if !ch.isList() {
+		n.flags |= flagSub
+	}
+	switch {
+	case it.kind == kindType:
+		b := d.appendType(w.u.srcs[srcType][:0], it.off)
+		w.u.srcs[srcType] = b
+		n.text = span{srcType, 0, uint32(len(b))}
+	case it.inText():
+		n.text = span{srcText, it.off, it.size}
+	}
+}
+
+func (d *Doc) idOf(r ref) ID { return ID{d.clients[r.client].id, Clock(r.clock)} }
