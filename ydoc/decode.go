@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/heapsync/heapsync/ydoc/lib0"
 )
@@ -60,16 +61,9 @@ const maxInput = math.MaxUint32
 // The error is a *DecodeError. The Update refers to b, which must not change while
 // it is in use.
 func DecodeUpdate(b []byte, f Format, lim Limits) (*Update, error) {
-	// A live edit is one struct: room for it comes with the Update.
-	room := &struct {
-		Update
-		srcs   [2][]byte
-		nodes  [1]node
-		blocks [1]block
-		groups [1]group
-		ranges [1]deletion
-	}{Update: Update{raw: b, format: f}}
+	room := spares.Get().(*decoded)
 	u := &room.Update
+	u.raw, u.format, u.room = b, f, room
 	u.srcs, u.nodes, u.blocks, u.groups = room.srcs[:0], room.nodes[:0], room.blocks[:0], room.groups[:0]
 	u.deletes.ranges = room.ranges[:0]
 	d := decoder{set: &u.set, lim: lim, strict: true}
@@ -81,6 +75,28 @@ func DecodeUpdate(b []byte, f Format, lim Limits) (*Update, error) {
 		return nil, malformed(len(b), fmt.Sprintf("split value of a key at clock %d of client %d", id.Clock, id.Client))
 	}
 	return u, nil
+}
+
+// decoded is an Update with room for a live edit, which is one struct.
+type decoded struct {
+	Update
+	srcs   [2][]byte
+	nodes  [1]node
+	blocks [1]block
+	groups [1]group
+	ranges [1]deletion
+}
+
+var spares = sync.Pool{New: func() any { return new(decoded) }}
+
+// Recycle lets a later DecodeUpdate use the memory of u. Neither u nor anything that
+// shares memory with it may be used any more. It does nothing for an Update that did
+// not come from DecodeUpdate.
+func (u *Update) Recycle() {
+	if room := u.room; room != nil {
+		*room = decoded{}
+		spares.Put(room)
+	}
 }
 
 // decoder adds the structs and deletions of updates to a set.

@@ -21,6 +21,7 @@ type Update struct {
 
 	raw    []byte // of DecodeUpdate
 	format Format
+	room   *decoded // of DecodeUpdate
 
 	spare []node // memory to sort in
 }

@@ -1,5 +1,7 @@
 package ydoc
 
+import "sync"
+
 // none is an index that is none.
 const none = ^uint32(0)
 
@@ -23,9 +25,19 @@ type integration struct {
 	}
 }
 
-// integrate runs until nothing more can be integrated.
+var integrations = sync.Pool{New: func() any { return new(integration) }}
+
+// free lets another integration use the memory of in.
+func (in *integration) free() {
+	*in = integration{}
+	integrations.Put(in)
+}
+
+// integrate runs until nothing more can be integrated. The caller frees what it
+// returns.
 func (u *Update) integrate(sv StateVector) *integration {
-	in := &integration{u: u, sv: sv}
+	in := integrations.Get().(*integration)
+	in.u, in.sv = u, sv
 	in.next, in.at = in.room.next[:0], in.room.at[:0]
 	if len(u.groups) > len(in.room.next) {
 		in.next, in.at = make([]uint64, 0, len(u.groups)), make([]uint32, 0, len(u.groups))
@@ -137,6 +149,7 @@ func (in *integration) after() StateVector {
 // that refer to each other in a circle are not ready.
 func (u *Update) Ready(sv StateVector) bool {
 	in := u.integrate(sv)
+	defer in.free()
 	for i, g := range u.groups {
 		if in.at[i] < g.to {
 			return false
@@ -167,6 +180,7 @@ func (u *Update) Ready(sv StateVector) bool {
 // Both share memory with u.
 func (u *Update) Split(sv StateVector) (ready, rest *Update, after StateVector) {
 	in := u.integrate(sv)
+	defer in.free()
 	after = in.after()
 	ready, rest = u.share(), u.share()
 	for i, g := range u.groups {
