@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/heapsync/heapsync/ydoc"
 )
@@ -89,13 +90,26 @@ func (l *Log) Append(ctx context.Context, req Append, done func(Appended, error)
 		}
 	}()
 
-	in := incoming{Append: req, u: u}
-	result, queued, err := l.take(ctx, a, &in, done)
+	in := incomings.Get().(*incoming)
+	in.Append, in.u = req, u
+	result, queued, err := l.take(ctx, a, in, done)
+	in.free()
 	release = !queued // else the committer's now
 	if err == nil && !queued {
 		done(result, nil)
 	}
 	return err
+}
+
+var incomings = sync.Pool{New: func() any { return new(incoming) }}
+
+// free lets a later Append use the memory of in and its update. What was queued of
+// them was copied, or is bytes of their own.
+func (in *incoming) free() {
+	in.u.Recycle()
+	clear(in.log)
+	*in = incoming{log: in.log[:0]}
+	incomings.Put(in)
 }
 
 // take accepts in and queues it, unless there is nothing to store or to wait for.

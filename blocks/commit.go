@@ -12,17 +12,24 @@ import (
 )
 
 // committer writes what was accepted. It takes everything that queued up while
-// the last transaction was being synced and commits it as one; relay, a second
-// goroutine, then tells the bus and acknowledges, in commit order.
+// the last transaction was being synced and commits it as one; then the bus is told
+// and all are acknowledged, in commit order, by relay, a second goroutine, or by run
+// itself.
 type committer struct {
 	log   *Log
 	wake  chan struct{}
 	done  chan committed // from run to relay
 	bytes atomic.Int64   // queued
 
-	// Of the last transaction; they belong to run.
-	began   time.Time
-	crowded bool
+	backlog atomic.Int64 // transactions in done, or being relayed from there
+	merger  ydoc.Merger  // relay's, or run's while there is no backlog
+
+	// due is when the next transaction may begin while many write, as a time since
+	// start; 0: at once. It is 0 while run takes what is queued. Who queues something
+	// before that need not wake run, which will not miss it.
+	due   atomic.Int64
+	start time.Time
+	pace  *time.Timer // run's
 
 	// mu guards dirty and closed. It is taken with a block's mu held, never the
 	// other way round.
@@ -77,6 +84,7 @@ func (c *committer) init(l *Log) {
 	c.log = l
 	c.wake = make(chan struct{}, 1)
 	c.done = make(chan committed, relayBacklog)
+	c.start = time.Now()
 }
 
 // reserve takes room in the queue for an update of n bytes, for as long as it is
@@ -133,16 +141,29 @@ func (c *committer) enqueue(a *activeBlock, in *incoming, done func(Appended, er
 	q.creates = q.creates || in.creates
 	duplicate := len(in.log) == 0 && len(in.hold) == 0 && !in.creates
 	q.waiters = append(q.waiters, waiter{done, duplicate, in.pending})
+	c.signal()
+	return true
+}
+
+// signal wakes run, or gather if its time has come.
+func (c *committer) signal() {
+	if due := c.due.Load(); due != 0 && c.clock() < due {
+		return
+	}
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
-	return true
 }
+
+// clock is the time since start.
+func (c *committer) clock() int64 { return int64(time.Since(c.start)) }
 
 // run commits until ctx ends and the queue is empty.
 func (c *committer) run(ctx context.Context) {
 	defer close(c.done)
+	c.pace = time.NewTimer(0)
+	defer c.pace.Stop()
 	stop := ctx.Done()
 	for {
 		select {
@@ -178,15 +199,24 @@ const (
 )
 
 // gather waits for company if the last transaction had some: one writer alone, or
-// a few now and then, never wait.
+// a few now and then, never wait. The timer may be late by a millisecond; while many
+// write, the first append after due is sooner.
 func (c *committer) gather() {
-	if c.crowded {
-		time.Sleep(time.Until(c.began.Add(commitEvery)))
+	wait := time.Duration(c.due.Load() - c.clock())
+	if wait <= 0 {
+		return
+	}
+	c.pace.Reset(wait)
+	select {
+	case <-c.pace.C:
+	case <-c.wake:
 	}
 }
 
 // take empties the queue.
 func (c *committer) take() []*queuedCommit {
+	c.due.Store(0) // before the queue is looked at
+	began := c.clock()
 	c.mu.Lock()
 	dirty := c.dirty
 	c.dirty = nil
@@ -194,7 +224,6 @@ func (c *committer) take() []*queuedCommit {
 	batch := make([]*queuedCommit, 0, len(dirty))
 	var failed []*queuedCommit
 	appends := 0
-	c.began = time.Now()
 	for _, a := range dirty {
 		a.mu.Lock()
 		q := a.queued
@@ -224,9 +253,11 @@ func (c *committer) take() []*queuedCommit {
 		batch = append(batch, q)
 	}
 	if failed != nil {
-		c.done <- committed{blocks: failed, err: ErrUnavailable}
+		c.deliver(committed{blocks: failed, err: ErrUnavailable})
 	}
-	c.crowded = appends >= crowd
+	if appends >= crowd {
+		c.due.Store(began + int64(commitEvery))
+	}
 	return batch
 }
 
@@ -267,7 +298,7 @@ func (c *committer) commit(batch []*queuedCommit) {
 		}
 	}
 	c.noteDone(batch, b.At, err)
-	c.done <- committed{batch, b.At, err}
+	c.deliver(committed{batch, b.At, err})
 }
 
 // concernsOneBlock tells what is wrong with one block of a batch from what keeps
@@ -309,21 +340,37 @@ func (a *activeBlock) settle(q *queuedCommit, err error) (orphan *queuedCommit, 
 	return nil, len(q.hold) > 0 && a.moves != q.moves
 }
 
-// relay publishes and acknowledges what is committed, in order, until run ends.
+// deliver has batch relayed after those before it. While there is time until the next
+// transaction, run does it itself, which saves waking relay.
+func (c *committer) deliver(batch committed) {
+	if c.backlog.Load() == 0 && c.clock() < c.due.Load() {
+		c.tell(batch)
+		return
+	}
+	c.backlog.Add(1)
+	c.done <- batch
+}
+
+// relay tells what run leaves to it, in order, until run ends.
 func (c *committer) relay() {
-	var m ydoc.Merger
 	for batch := range c.done {
-		for _, q := range batch.blocks {
-			if batch.err == nil {
-				c.publish(q, batch.at, &m)
-				c.log.folder.consider(q.commit.Head)
-			}
-			c.acknowledge(q, batch.err)
-		}
+		c.tell(batch)
+		c.backlog.Add(-1)
 	}
 }
 
-func (c *committer) publish(q *queuedCommit, at int64, m *ydoc.Merger) {
+// tell publishes and acknowledges what is committed.
+func (c *committer) tell(batch committed) {
+	for _, q := range batch.blocks {
+		if batch.err == nil {
+			c.publish(q, batch.at)
+			c.log.folder.consider(q.commit.Head)
+		}
+		c.acknowledge(q, batch.err)
+	}
+}
+
+func (c *committer) publish(q *queuedCommit, at int64) {
 	if !q.creates && len(q.updates) == 0 {
 		return
 	}
@@ -333,6 +380,7 @@ func (c *committer) publish(q *queuedCommit, at int64, m *ydoc.Merger) {
 		event.First = q.commit.Updates[0].Seq
 		event.Update = q.updates[0].Bytes
 		if n > 1 {
+			m := &c.merger
 			m.Reset()
 			m.Keyless = !head.Shape.Keyed
 			for _, u := range q.updates {

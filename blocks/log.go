@@ -199,6 +199,7 @@ func (l *Log) load(ctx context.Context, a *activeBlock) error {
 	if err != nil && len(head.StateVector) > 0 {
 		return l.quarantine(a.key, fmt.Errorf("state vector: %w", err))
 	}
+	head.Key = a.key // shares its text
 	a.head, a.sv, a.loaded = head, sv, true
 	a.owners = nil
 	a.heldOwn = nil
