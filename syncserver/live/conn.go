@@ -384,7 +384,7 @@ func (c *conn) enqueueLocked(q queued) {
 	}
 	if !c.writing {
 		c.writing = true
-		go c.write()
+		c.srv.flusher.add(c)
 	}
 }
 
@@ -393,64 +393,115 @@ func (c *conn) enqueueLocked(q queued) {
 // rest of it.
 const writeTimeout = time.Minute
 
-// write sends what is queued, all of it at once, until nothing is.
-func (c *conn) write() {
-	socket := c.ws.NetConn()
-	for {
-		c.mu.Lock()
-		batch := c.queue
-		c.queue = nil
-		if len(batch) == 0 {
-			if len(c.behind) > 0 && !c.closing {
-				behind := c.behind
-				c.behind = nil
-				c.mu.Unlock()
-				for _, s := range behind {
-					s.catchUp()
-				}
-				continue
-			}
-			stale := c.takeStale()
-			if stale != nil {
-				c.queue = stale
-				c.mu.Unlock()
-				continue
-			}
-			c.writing = false
-			c.room.Broadcast()
-			c.mu.Unlock()
-			return
-		}
-		now := time.Now()
-		c.began = now
-		c.mu.Unlock()
-
-		size, end := 0, false
-		for _, q := range batch {
-			size += len(q.frame)
-			end = end || q.end
-		}
-		err := writeBatch(socket, batch)
-		c.srv.counters.messagesOut.Add(int64(len(batch)))
-		c.srv.counters.bytesOut.Add(int64(size))
-		c.lastSent.Store(now.UnixNano())
-		c.written(batch, size)
-		if err != nil || end {
-			c.finish(err)
-			return
-		}
+// flush writes what is queued if the socket takes it at once. What it does not take is
+// left to write, and so is whatever may have to wait.
+func (c *conn) flush(w *frameWriter, now time.Time) {
+	c.mu.Lock()
+	batch := c.queue
+	c.queue = nil
+	c.mu.Unlock()
+	size := bytesOf(batch)
+	n, err := 0, error(nil)
+	if len(batch) > 0 {
+		n, err = w.write(c.ws.NetConn(), batch, size)
+	}
+	if err == nil && n < size || len(batch) == 0 {
+		go c.write(batch, n)
+		return
+	}
+	if c.sent(batch, size, now, err) && c.rest() {
+		c.srv.flusher.add(c)
 	}
 }
 
-// writeBatch writes all frames, with one call if it can.
-func writeBatch(socket net.Conn, batch []queued) error {
-	if len(batch) == 1 {
-		_, err := socket.Write(batch[0].frame)
-		return err
+// rest says whether there is more to write; if not, the conn has no writer any more.
+func (c *conn) rest() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue)+len(c.behind)+len(c.stale) > 0 {
+		return true
 	}
-	buffers := make(net.Buffers, len(batch))
-	for i, q := range batch {
-		buffers[i] = q.frame
+	c.writing = false
+	c.room.Broadcast()
+	return false
+}
+
+// write sends batch, of which n bytes are sent, and what is queued, all of it at once,
+// until nothing is. It waits for the client.
+func (c *conn) write(batch []queued, n int) {
+	for {
+		if batch = c.begin(batch); len(batch) == 0 {
+			if c.rest() {
+				continue
+			}
+			return
+		}
+		size := bytesOf(batch)
+		err := writeBatch(c.ws.NetConn(), batch, n)
+		if !c.sent(batch, size, time.Now(), err) {
+			return
+		}
+		batch, n = nil, 0
+	}
+}
+
+// begin notes that something is being written that may take long: batch, or, if that
+// is empty, what is queued. It returns nil if that is nothing, after it has queued what
+// is due to a reader that was too slow.
+func (c *conn) begin(batch []queued) []queued {
+	c.mu.Lock()
+	if len(batch) == 0 {
+		batch, c.queue = c.queue, nil
+	}
+	if len(batch) > 0 {
+		c.began = time.Now()
+		c.mu.Unlock()
+		return batch
+	}
+	var behind []*sub
+	if len(c.behind) > 0 && !c.closing {
+		behind, c.behind = c.behind, nil
+	} else {
+		c.behind = nil
+		c.queue = c.takeStale()
+	}
+	c.mu.Unlock()
+	for _, s := range behind {
+		s.catchUp()
+	}
+	return nil
+}
+
+// sent notes that batch is written, or why not. It returns false if nothing more can
+// be: then the conn has no writer any more.
+func (c *conn) sent(batch []queued, size int, now time.Time, err error) bool {
+	c.srv.counters.messagesOut.Add(int64(len(batch)))
+	c.srv.counters.bytesOut.Add(int64(size))
+	c.lastSent.Store(now.UnixNano())
+	c.written(batch, size)
+	if err != nil || batch[len(batch)-1].end {
+		c.finish(err)
+		return false
+	}
+	return true
+}
+
+func bytesOf(batch []queued) (n int) {
+	for _, q := range batch {
+		n += len(q.frame)
+	}
+	return n
+}
+
+// writeBatch writes all frames but for the first n bytes, with one call if it can.
+func writeBatch(socket net.Conn, batch []queued, n int) error {
+	buffers := make(net.Buffers, 0, len(batch))
+	for _, q := range batch {
+		if skip := min(n, len(q.frame)); skip < len(q.frame) {
+			buffers, n = append(buffers, q.frame[skip:]), 0
+		} else {
+			n -= skip
+		}
 	}
 	_, err := buffers.WriteTo(socket)
 	return err

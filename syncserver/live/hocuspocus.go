@@ -57,7 +57,7 @@ func (a hWire) closed(reason string) wireFrame {
 // docs, which conn.mu guards.
 type hConn struct {
 	conn *conn
-	docs map[string]*sub // by address
+	docs docs
 	// early are frames for addresses that have not authenticated yet.
 	early      map[string][][]byte
 	earlyBytes int
@@ -72,8 +72,52 @@ func (h *hConn) keepAlive() wireFrame {
 	}
 	h.conn.mu.Lock()
 	defer h.conn.mu.Unlock()
-	for address := range h.docs {
-		return hWire(address).awareness([]byte{0})
+	if s := h.docs.any(); s != nil {
+		return s.wire.awareness([]byte{0})
+	}
+	return nil
+}
+
+// docs are a socket's documents by address. Most sockets have one, which is not worth
+// a map.
+type docs struct {
+	one  *sub
+	more map[string]*sub
+}
+
+func (d *docs) find(address string) *sub {
+	if d.one != nil && string(d.one.wire.(hWire)) == address {
+		return d.one
+	}
+	return d.more[address]
+}
+
+func (d *docs) add(address string, s *sub) {
+	if d.one == nil {
+		d.one = s
+		return
+	}
+	if d.more == nil {
+		d.more = make(map[string]*sub)
+	}
+	d.more[address] = s
+}
+
+func (d *docs) remove(s *sub) {
+	if d.one == s {
+		d.one = nil
+	} else {
+		delete(d.more, string(s.wire.(hWire)))
+	}
+}
+
+// any returns one of them, nil if there is none.
+func (d *docs) any() *sub {
+	if d.one != nil {
+		return d.one
+	}
+	for _, s := range d.more {
+		return s
 	}
 	return nil
 }
@@ -118,7 +162,7 @@ func (h *hConn) message(ctx context.Context, data []byte) error {
 func (h *hConn) doc(address string) *sub {
 	h.conn.mu.Lock()
 	defer h.conn.mu.Unlock()
-	return h.docs[address]
+	return h.docs.find(address)
 }
 
 // maxAddress is ample for two ids, a version and a session.
@@ -235,10 +279,7 @@ func (h *hConn) admit(ctx context.Context, w hWire, name string, id auth.Identit
 	if s.gone { // it has lost its rights already
 		return nil, blocks.ErrNotFound
 	}
-	if h.docs == nil {
-		h.docs = make(map[string]*sub)
-	}
-	h.docs[string(w)] = s
+	h.docs.add(string(w), s)
 	delete(h.conn.closed, string(w))
 	return s, nil
 }

@@ -137,19 +137,22 @@ func (s *sub) skip(c blocks.Commit) {
 // frameCache makes a frame once for all subs that get the same bytes. Few
 // different ones are in a room: one for y-websocket, one an address.
 type frameCache struct {
-	keys   []string
-	frames []wireFrame
+	keys   [4]string
+	frames [4]wireFrame
+	made   int
 }
 
 func (fc *frameCache) get(w wire, make func(wire) wireFrame) wireFrame {
 	key := w.cacheKey()
-	for i, k := range fc.keys {
-		if k == key {
+	for i := range min(fc.made, len(fc.keys)) {
+		if fc.keys[i] == key {
 			return fc.frames[i]
 		}
 	}
 	f := make(w)
-	fc.keys, fc.frames = append(fc.keys, key), append(fc.frames, f)
+	i := fc.made % len(fc.keys) // the oldest gives way
+	fc.keys[i], fc.frames[i] = key, f
+	fc.made++
 	return f
 }
 

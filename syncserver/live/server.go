@@ -65,6 +65,7 @@ type Server struct {
 	upgrader websocket.Upgrader
 	large    *semaphore.Weighted
 	counters counters
+	flusher  flusher
 	wg       sync.WaitGroup // conns
 	recheck  chan check
 	epoch    atomic.Int64 // moves before sockets are rechecked
@@ -317,7 +318,7 @@ func (c *conn) drop(s *sub) bool {
 	}
 	if h, ok := c.proto.(*hConn); ok {
 		address := string(s.wire.(hWire))
-		delete(h.docs, address)
+		h.docs.remove(s)
 		c.markClosed(address)
 	}
 	c.mu.Unlock()
