@@ -190,6 +190,7 @@ func (in *instance) run() *background {
 	b.live.Go(func() { in.live.Run(liveCtx) })
 	b.log.Go(func() { in.sweep(logCtx) })
 	b.log.Go(func() { in.recordRefusals(logCtx) })
+	b.log.Go(func() { roomForHeap(logCtx) })
 	return b
 }
 
