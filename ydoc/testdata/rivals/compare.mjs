@@ -1,7 +1,7 @@
-// Runs ydoc's benchmarks and Yjs's byte functions on the same updates, one after
-// the other, and prints a table with ratios.
+// Runs ydoc's benchmarks, and Yjs and ywasm on the same work, one after the other, and
+// prints tables with ratios.
 //
-// usage: npm ci --ignore-scripts && node compare.mjs
+// usage: npm ci --ignore-scripts && node compare.mjs [bytes | documents]
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,16 +15,41 @@ const joined = join(mkdtempSync(join(tmpdir(), 'heapsync-bench-')), 'joined')
 const run = (command, args, env = {}) =>
   execFileSync(command, args, { cwd: root, encoding: 'utf8', env: { ...process.env, ...env }, maxBuffer: 1 << 26 })
 
-traceUpdates('automerge-paper') // fills the cache that both read
-const out = run('go', ['test', './ydoc', '-run', 'MergeOfATrace', '-bench', 'Merge|Merged', '-benchtime', '1s'], { HEAPSYNC_BENCH_MERGED: joined })
-const ours = new Map()
-for (const [, name, ns] of out.matchAll(/^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns\/op/gm)) ours.set(name, ns / 1e6)
-const { times, sizes, node } = JSON.parse(run('node', [join(here, 'rivals.mjs'), joined]))
+const only = process.argv[2]
+const round = (v, digits) => v === undefined ? '' : +v.toFixed(digits)
+const bench = (pattern, time, env) => {
+  const out = run('go', ['test', './ydoc', '-run', 'MergeOfATrace', '-bench', pattern, '-benchtime', time], env)
+  const ours = new Map()
+  for (const [, name, ns] of out.matchAll(/^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns\/op/gm)) ours.set(name, ns / 1e6)
+  return { out, ours }
+}
 
-console.log(`${out.match(/^cpu: .*/m)?.[0] ?? ''}, ${run('go', ['version']).trim()}, node ${node}, yjs 13.6.33`)
-console.log(`merge of all updates: ydoc ${sizes.mergedByYdoc} bytes, yjs ${sizes.mergedByYjs}; state of the document ${sizes.state}`)
-console.table(Object.fromEntries([...ours].map(([name, ms]) => [name, {
-  'ydoc ms': +ms.toFixed(3),
-  'yjs ms': times[name] === undefined ? '' : +times[name].toFixed(3),
-  ratio: times[name] === undefined ? '' : +(times[name] / ms).toFixed(1)
-}])))
+traceUpdates('automerge-paper') // fills the cache that all read
+console.log(`${run('go', ['version']).trim()}, node ${process.version}, yjs 13.6.33, ywasm 0.18.3`)
+
+if (only !== 'documents') {
+  const { ours } = bench('Merge|Merged', '1s', { HEAPSYNC_BENCH_MERGED: joined })
+  const { times, sizes } = JSON.parse(run('node', [join(here, 'rivals.mjs'), joined]))
+  console.log(`merge of all updates: ydoc ${sizes.mergedByYdoc} bytes, yjs ${sizes.mergedByYjs}; state of the document ${sizes.state}`)
+  console.table(Object.fromEntries([...ours].map(([name, ms]) => [name, {
+    'ydoc ms': round(ms, 3),
+    'yjs ms': round(times[name], 3),
+    ratio: times[name] === undefined ? '' : round(times[name] / ms, 1)
+  }])))
+}
+
+if (only !== 'bytes') {
+  const { out, ours } = bench('Document', '300ms')
+  const { times } = JSON.parse(run('node', [join(here, 'documents.mjs')]))
+  console.table(Object.fromEntries([...ours].filter(([name]) => name !== 'DocumentMemory').map(([name, ms]) => {
+    const { yjs, ywasm } = times[name.replace('Document/', '')] ?? {}
+    return [name, {
+      'ydoc ms': round(ms, 4),
+      'yjs ms': round(yjs, 3),
+      'ywasm ms': round(ywasm, 3),
+      '× yjs': yjs === undefined ? '' : round(yjs / ms, 1),
+      '× ywasm': ywasm === undefined ? '' : round(ywasm / ms, 1)
+    }]
+  })))
+  console.log(out.match(/^BenchmarkDocumentMemory.*/m)?.[0])
+}

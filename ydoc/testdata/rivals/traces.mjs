@@ -33,11 +33,19 @@ export function traceUpdates (name) {
   return { updates, state: new Uint8Array(readFileSync(file.replace(/bin$/, 'state'))) }
 }
 
-function replay (name, file) {
+// readTrace returns a trace, and whether it is the real one.
+function readTrace (name) {
   const source = join(testdata, 'traces', name + '.json.gz')
   const real = existsSync(source)
   if (!real) console.error(`no ${source}: a synthetic session stands in for ${name}`)
-  const trace = real ? JSON.parse(gunzipSync(readFileSync(source))) : synthetic(259_778)
+  return { real, trace: real ? JSON.parse(gunzipSync(readFileSync(source))) : synthetic(259_778) }
+}
+
+// tracePatches returns the edits of a trace: [index, deleted, inserted].
+export const tracePatches = name => readTrace(name).trace.txns.flatMap(t => t.patches)
+
+function replay (name, file) {
+  const { real, trace } = readTrace(name)
   const want = real && vectors.traces.traces.find(t => t.name === name)
   const doc = new Y.Doc()
   doc.clientID = 1
