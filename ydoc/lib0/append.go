@@ -111,11 +111,22 @@ func AppendSurrogate(dst []byte, half rune) []byte {
 	return append(dst, 0xed, 0x80|byte(half>>6)&0x3f, 0x80|byte(half)&0x3f)
 }
 
+// ascii returns how many bytes at the start of s, in steps of 8, are ASCII.
+func ascii(s []byte) int {
+	n := 0
+	for ; len(s)-n >= 8; n += 8 {
+		if binary.LittleEndian.Uint64(s[n:])&0x8080_8080_8080_8080 != 0 {
+			break
+		}
+	}
+	return n
+}
+
 // Units returns the length of the WTF-8 string s in UTF-16 code units. Each invalid
 // byte counts as one.
 func Units(s []byte) int {
-	n := 0
-	for i := 0; i < len(s); {
+	n := ascii(s)
+	for i := n; i < len(s); {
 		if s[i] < utf8.RuneSelf {
 			n++
 			i++
@@ -139,8 +150,8 @@ func Units(s []byte) int {
 // ValidUnits reports whether s is valid UTF-8, and if so its length in UTF-16 code
 // units, in one pass.
 func ValidUnits(s []byte) (units int, ok bool) {
-	n := 0
-	for i := 0; i < len(s); {
+	n := ascii(s)
+	for i := n; i < len(s); {
 		if s[i] < utf8.RuneSelf {
 			n++
 			i++

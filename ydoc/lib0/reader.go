@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -86,9 +87,10 @@ func (r *Reader) VarUint() (uint64, error) {
 	return r.longVarUint()
 }
 
-// longVarUint reads the lengths that clocks have without a loop.
+// longVarUint reads integers without a loop: the two or three bytes of clocks, and up to
+// eight, as client ids have.
 func (r *Reader) longVarUint() (uint64, error) {
-	if b := r.b[r.off:]; len(b) >= 3 {
+	if b := r.b[r.off:]; len(b) >= 8 {
 		switch {
 		case b[1]-1 < 0x7f:
 			r.off += 2
@@ -96,6 +98,18 @@ func (r *Reader) longVarUint() (uint64, error) {
 		case b[1] >= 0x80 && b[2]-1 < 0x7f:
 			r.off += 3
 			return uint64(b[0]&0x7f) | uint64(b[1]&0x7f)<<7 | uint64(b[2])<<14, nil
+		}
+		x := binary.LittleEndian.Uint64(b)
+		if ends := ^x & 0x8080_8080_8080_8080; ends != 0 {
+			n := bits.TrailingZeros64(ends)>>3 + 1
+			x &= ^uint64(0) >> (64 - 8*n)
+			v := x&0x7f | x>>1&(0x7f<<7) | x>>2&(0x7f<<14) | x>>3&(0x7f<<21) |
+				x>>4&(0x7f<<28) | x>>5&(0x7f<<35) | x>>6&(0x7f<<42) | x>>7&(0x7f<<49)
+			if v <= MaxInt {
+				r.off += n
+				r.padded = r.padded || x>>(8*(n-1)) == 0
+				return v, nil
+			}
 		}
 	}
 	return r.groups(0, 0)
