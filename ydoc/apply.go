@@ -11,6 +11,7 @@ type application struct {
 	last   uint32
 
 	missing []ID // what the groups given up wait for
+	joined  bool // the structs of u are long: it is a state, more likely than a log
 }
 
 // application returns what integrates u, with the memory of one before.
@@ -39,9 +40,23 @@ func (a *application) structs() {
 		a.state = append(a.state, 0)
 	}
 	a.last = none
+	a.joined = a.u.looksJoined()
 	for gi := range a.u.groups {
 		a.run(uint32(gi))
 	}
+}
+
+// looksJoined reports whether u has many structs and they are long: then it is a
+// state, in which nothing is left to be joined, more likely than a log of typing.
+func (u *Update) looksJoined() bool {
+	if len(u.nodes) < 64 {
+		return false
+	}
+	clocks := uint64(0)
+	for _, g := range u.groups {
+		clocks += u.nodes[g.to-1].end() - u.nodes[g.from].clock
+	}
+	return clocks > 4*uint64(len(u.nodes))
 }
 
 // run integrates group gi, and before it what it waits for.
@@ -164,7 +179,7 @@ func (a *application) node(client ClientID, n *node) (missing ID, ok bool) {
 		k.origin = ref{ci, uint32(next - 1)}
 	}
 	d.tx.touch(ci)
-	if !d.typeOn(a.u, n, ci, k) {
+	if a.joined || !d.typeOn(a.u, n, ci, k) {
 		a.integrate(n, ci, k)
 	}
 	return ID{}, true
@@ -179,7 +194,7 @@ func (d *Doc) typeOn(u *Update, n *node, ci uint32, k known) bool {
 	}
 	i := c.run.item(c.run.last())
 	it := &d.items[i]
-	if it.kind != kindString || it.flags&(flagWTF|isDeleted) != 0 || it.right != k.right || !d.chains[it.chain].isList() {
+	if it.kind != kindString || it.flags&(flagWTF|isDeleted|isValue) != 0 || it.right != k.right {
 		return false
 	}
 	if it.next == none {

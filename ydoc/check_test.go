@@ -88,6 +88,9 @@ func (d *Doc) checkChain(ci uint32) error {
 				return fmt.Errorf("item %d is at %d, its tree says %d", i, length, got)
 			}
 		}
+		if c.isList() == (it.flags&isValue != 0) {
+			return fmt.Errorf("item %d is marked a value: %v", i, c.isList())
+		}
 		if !c.isList() && it.next != none && !it.deleted() {
 			return fmt.Errorf("item %d is an old value and not deleted", i)
 		}

@@ -71,7 +71,11 @@ func (d *Doc) joinDeleted(t *Transaction) {
 	ranges := t.deletes.ranges
 	for k := len(ranges) - 1; k >= 0; k-- {
 		r := &ranges[k]
-		run := &d.clients[d.clientAt(r.client)].run
+		c := &d.clients[d.clientAt(r.client)]
+		if c.touched == t.number && r.from >= uint64(c.before) {
+			continue // joinTouched comes to it
+		}
+		run := &c.run
 		p := run.find(uint32(r.to - 1))
 		if next, ok := run.after(p); ok {
 			p = next

@@ -63,6 +63,9 @@ func (d *Doc) integrate(it *item, left, right uint32) uint32 {
 		left = d.amongRivals(it, left, ch.head, right)
 	}
 	it.prev = left
+	if !ch.isList() {
+		it.flags |= isValue
+	}
 	if left != none {
 		it.next = d.items[left].next
 	} else {

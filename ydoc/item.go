@@ -27,6 +27,7 @@ var noRef = ref{none, 0}
 const (
 	isDeleted = 0x10
 	isRoomy   = 0x20 // behind the content is room for more: see capacity
+	isValue   = 0x40 // in the chain of a key, not in a list
 )
 
 // kindFree is that of an item that is not in use.

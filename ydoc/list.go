@@ -107,8 +107,7 @@ func (d *Doc) typeInto(left uint32, it *item, text []byte) bool {
 		return false
 	}
 	l := &d.items[left]
-	if l.kind != kindString || l.client != it.client || l.end() != it.clock || l.flags&(flagWTF|isDeleted) != 0 || l.right != it.right ||
-		!d.chains[l.chain].isList() {
+	if l.kind != kindString || l.client != it.client || l.end() != it.clock || l.flags&(flagWTF|isDeleted|isValue) != 0 || l.right != it.right {
 		return false
 	}
 	d.extend(l, text)

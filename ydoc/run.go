@@ -56,16 +56,9 @@ func (r *run) after(p position) (position, bool) {
 
 // find returns the position of the item that holds clock, which must be there.
 func (r *run) find(clock uint32) position {
-	if h := r.hint; h.page < len(r.pages) {
-		// What is looked for is often a little behind what was found last.
-		if e := r.pages[h.page].entries; h.at < len(e) && e[h.at].clock <= clock {
-			for at := h.at + 1; at < min(len(e), h.at+8); at++ {
-				if clock < e[at].clock {
-					r.hint.at = at - 1
-					return r.hint
-				}
-			}
-		}
+	if at, ok := r.near(clock); ok {
+		r.hint.at = at
+		return r.hint
 	}
 	lo, n := 0, len(r.pages)
 	if r.pages[n-1].first <= clock {
@@ -82,13 +75,40 @@ func (r *run) find(clock uint32) position {
 	at, n := 0, len(e)
 	for n > 1 {
 		half := n / 2
-		if e[at+half].clock <= clock {
-			at += half
+		step := half // so written it becomes a conditional move
+		if e[at+half].clock > clock {
+			step = 0
 		}
+		at += step
 		n -= half
 	}
 	r.hint = position{lo, at}
 	return r.hint
+}
+
+// near looks for clock a little behind, and a little before, what was found last.
+func (r *run) near(clock uint32) (at int, ok bool) {
+	if r.hint.page >= len(r.pages) {
+		return 0, false
+	}
+	e, from := r.pages[r.hint.page].entries, r.hint.at
+	if from >= len(e) {
+		return 0, false
+	}
+	if e[from].clock <= clock {
+		for at := from + 1; at < min(len(e), from+8); at++ {
+			if clock < e[at].clock {
+				return at - 1, true
+			}
+		}
+		return 0, false
+	}
+	for at := from - 1; at >= max(0, from-8); at-- {
+		if e[at].clock <= clock {
+			return at, true
+		}
+	}
+	return 0, false
 }
 
 // add puts an item behind all others.

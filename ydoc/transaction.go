@@ -3,7 +3,8 @@ package ydoc
 import "slices"
 
 // Transaction is what was done to a Doc at once: by one Apply, by one Transact, or by
-// one edit outside of it. It is valid until the next transaction of its Doc.
+// one edit outside of it. It is valid until the next transaction of its Doc; one of
+// Apply, which only observers see, until they return.
 type Transaction struct {
 	doc     *Doc
 	local   bool
@@ -78,6 +79,25 @@ func (d *Doc) end(began bool) {
 	d.running = false
 	if d.observers != nil && !t.Empty() {
 		d.tellUpdate(t)
+	}
+	if !t.local {
+		t.trim()
+	}
+}
+
+// trim gives memory back after something large was applied.
+func (t *Transaction) trim() {
+	if cap(t.deletes.ranges) > 64 {
+		t.deletes = DeleteSet{}
+	}
+	if cap(t.splits) > 64 {
+		t.splits = nil
+	}
+	if cap(t.touched) > 64 {
+		t.touched = nil
+	}
+	if cap(t.app.at) > 64 {
+		t.app = application{}
 	}
 }
 

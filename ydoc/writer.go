@@ -105,10 +105,11 @@ func (w *writer) part(p part) {
 // items writes items of a client; the first may begin before clock from.
 func (w *writer) items(client ClientID, from uint32, entries []entry) {
 	e, d := &w.e, w.d
+	dst := e.dst
 	for _, entry := range entries {
 		it := &d.items[entry.item]
 		if e.format == V1 && it.clock >= from && it.flags&flagAny == 0 {
-			e.dst = w.itemV1(e.dst, it)
+			dst = d.appendItem(dst, it)
 			continue
 		}
 		var n node
@@ -116,54 +117,45 @@ func (w *writer) items(client ClientID, from uint32, entries []entry) {
 		if it.clock < from {
 			w.u.cut(&n, client, uint64(from-it.clock))
 		}
+		e.dst = dst
 		e.structure(&n, nil)
+		dst = e.dst
 	}
+	e.dst = dst
 }
 
-// itemV1 appends a whole item that holds no any where V1 has JSON text.
-func (w *writer) itemV1(dst []byte, it *item) []byte {
-	d := w.d
-	if it.isGC() {
-		return lib0.AppendVarUint(append(dst, kindGC), uint64(it.length))
-	}
-	ch := &d.chains[it.chain]
-	at := len(dst)
-	dst = append(dst, it.kind)
-	if !ch.isList() {
-		dst[at] |= hasSub
-	}
+// appendItem appends, as V1, a whole item that holds no any where V1 has JSON text.
+func (d *Doc) appendItem(dst []byte, it *item) []byte {
+	info := it.kind
 	if it.origin.client != none {
-		dst[at] |= hasOrigin
-		dst = lib0.AppendVarUint(dst, uint64(d.clients[it.origin.client].id))
-		dst = lib0.AppendVarUint(dst, uint64(it.origin.clock))
+		info |= hasOrigin
 	}
 	if it.right.client != none {
-		dst[at] |= hasRight
-		dst = lib0.AppendVarUint(dst, uint64(d.clients[it.right.client].id))
-		dst = lib0.AppendVarUint(dst, uint64(it.right.clock))
+		info |= hasRight
 	}
-	if dst[at]&(hasOrigin|hasRight) == 0 {
-		if b := &d.branches[ch.branch]; b.item == none {
-			dst = lib0.AppendVarBytes(append(dst, 1), d.branchName(ch.branch))
-		} else {
-			dst = appendID(append(dst, 0), d.idOf(d.items[b.item].id()))
-		}
-		if !ch.isList() {
-			dst = lib0.AppendVarBytes(dst, d.chainKey(it.chain))
-		}
+	if it.flags&isValue != 0 {
+		info |= hasSub
 	}
-	return w.contentV1(dst, it)
-}
-
-func (w *writer) contentV1(dst []byte, it *item) []byte {
-	d := w.d
+	dst = append(dst, info)
+	if info&hasOrigin != 0 {
+		dst = d.appendRef(dst, it.origin)
+	}
+	if info&hasRight != 0 {
+		dst = d.appendRef(dst, it.right)
+	}
+	if info&(hasOrigin|hasRight) == 0 && !it.isGC() {
+		dst = d.appendParent(dst, it)
+	}
 	switch it.kind {
-	case kindDeleted:
+	case kindGC, kindDeleted:
 		return lib0.AppendVarUint(dst, uint64(it.length))
 	case kindString:
 		dst = lib0.AppendVarUint(dst, uint64(it.size))
 		if it.flags&flagWTF != 0 { // as many bytes
 			return lib0.AppendWellFormed(dst, d.content(it))
+		}
+		if it.size == 1 {
+			return append(dst, d.text[it.off])
 		}
 	case kindJSON, kindAny:
 		dst = lib0.AppendVarUint(dst, uint64(it.length))
@@ -173,6 +165,25 @@ func (w *writer) contentV1(dst []byte, it *item) []byte {
 		return d.appendType(dst, it.off)
 	}
 	return append(dst, d.content(it)...)
+}
+
+func (d *Doc) appendRef(dst []byte, r ref) []byte {
+	dst = lib0.AppendVarUint(dst, uint64(d.clients[r.client].id))
+	return lib0.AppendVarUint(dst, uint64(r.clock))
+}
+
+// appendParent appends where an item without neighbours is.
+func (d *Doc) appendParent(dst []byte, it *item) []byte {
+	b := d.chains[it.chain].branch
+	if holder := d.branches[b].item; holder == none {
+		dst = lib0.AppendVarBytes(append(dst, 1), d.branchName(b))
+	} else {
+		dst = d.appendRef(append(dst, 0), d.items[holder].id())
+	}
+	if it.flags&isValue != 0 {
+		dst = lib0.AppendVarBytes(dst, d.chainKey(it.chain))
+	}
+	return dst
 }
 
 // appendType appends the content of an item that holds branch b.
