@@ -6,12 +6,18 @@ type application struct {
 	u      *Update
 	at     []uint32 // group → its next node
 	state  []uint8  // group → waiting or gaveUp, or neither
-	stack  []uint32 // groups that wait for the one above them, or for the running one
+	stack  []wait   // groups that wait for the one above them, or for the running one
 	lastID ClientID // the client that was looked up last
 	last   uint32
 
 	missing []ID // what the groups given up wait for
 	joined  bool // the structs of u are long: it is a state, more likely than a log
+}
+
+// wait is a group, and what its next struct lacks.
+type wait struct {
+	group uint32
+	lacks ID
 }
 
 // application returns what integrates u, with the memory of one before.
@@ -73,7 +79,7 @@ func (a *application) run(gi uint32) {
 		if ok {
 			a.at[gi]++
 			if n := len(a.stack) - 1; n >= 0 {
-				gi = a.stack[n]
+				gi = a.stack[n].group
 				a.stack = a.stack[:n]
 				a.state[gi] = 0
 			}
@@ -84,27 +90,19 @@ func (a *application) run(gi uint32) {
 			a.giveUp(gi, id)
 			return
 		}
-		a.stack = append(a.stack, gi)
+		a.stack = append(a.stack, wait{gi, id})
 		a.state[gi] = waiting
 		gi = uint32(hi)
 	}
 }
 
-// giveUp leaves group gi, and all that wait for it, until the client of id, which it
-// lacks, has more than now; or, if the group itself lacks it, has id.
+// giveUp leaves group gi, which lacks id, and all that wait for it.
 func (a *application) giveUp(gi uint32, id ID) {
-	if a.u.groups[gi].client != id.Client {
-		id.Clock = 0
-		if ci := a.client(id.Client); ci != none {
-			id.Clock = Clock(a.d.clients[ci].next)
-		}
-	}
-	a.state[gi] = givenUp
-	for _, gi := range a.stack {
-		a.state[gi] = givenUp
+	for _, w := range append(a.stack, wait{gi, id}) {
+		a.state[w.group] = givenUp
+		a.missing = append(a.missing, w.lacks)
 	}
 	a.stack = a.stack[:0]
-	a.missing = append(a.missing, id)
 }
 
 // rest returns what was given up; it shares memory with u.

@@ -251,7 +251,7 @@ func (d *Doc) apply(u *Update) {
 		retry = d.pending.take(d)
 	}
 	if len(a.missing) > 0 {
-		d.wait().add(d, a.rest(), a.missing)
+		d.waits().add(d, a.rest(), a.missing)
 	}
 	a.u = nil
 	var unknown DeleteSet
@@ -263,7 +263,7 @@ func (d *Doc) apply(u *Update) {
 	}
 	if unknown.Len() > 0 {
 		unknown.normalise()
-		d.wait().deletes = unknown
+		d.waits().deletes = unknown
 	}
 	if retry != nil {
 		d.apply(retry)

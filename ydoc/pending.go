@@ -4,7 +4,7 @@ package ydoc
 type pending struct {
 	structs []byte // updates, V2, one after the other
 	sizes   []int
-	missing map[ClientID]uint64 // some of it may go when a client has this clock
+	missing map[ClientID]uint64 // the lowest clock of each client that some of it lacks
 	due     bool                // one has
 	deletes DeleteSet
 }
@@ -13,8 +13,8 @@ type pending struct {
 // refer to what has not come yet.
 func (d *Doc) Pending() bool { return d.pending != nil }
 
-// wait returns what waits, and makes it.
-func (d *Doc) wait() *pending {
+// waits returns what waits, and makes it.
+func (d *Doc) waits() *pending {
 	if d.pending == nil {
 		d.pending = new(pending)
 	}

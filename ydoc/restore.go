@@ -19,7 +19,7 @@ func (d *Doc) Restore(old *Doc) *Transaction {
 		for b := range d.branches {
 			if d.branches[b].item == none && !d.branches[b].dead {
 				now := Type{d, uint32(b)}
-				restore(now, old.Root(now.Name()))
+				restore(now, old.rootAs(now.Name(), now.branch().ref))
 			}
 		}
 	})
@@ -43,7 +43,7 @@ func restore(now, old Type) {
 			now.doc.deleteList(now.at, uint32(at), p.length)
 		}
 	}
-	text := old.isText()
+	text := old.isText() || now.isText()
 	var attrs Object
 	at = 0
 	next := old.doc.head(old.at)
@@ -64,7 +64,7 @@ func restore(now, old Type) {
 		}
 		at += int(p.length)
 	}
-	if text || now.branch().formatted {
+	if text {
 		reformat(now.AsText(), old.AsText())
 	}
 	restoreKeys(now.AsMap(), old.AsMap())

@@ -103,20 +103,25 @@ func (t Type) Ref() TypeRef {
 
 // guess tells from the content of a branch what it is.
 func (d *Doc) guess(b uint32) TypeRef {
+	ref := unknownType
 	for i := d.head(b); i != none; i = d.items[i].next {
 		switch it := &d.items[i]; it.kind {
 		case kindString, kindFormat, kindEmbed:
 			return TypeText
-		case kindType:
-			if d.branches[it.off].ref >= TypeXMLElement {
-				return TypeXMLFragment
-			}
-			return TypeArray
 		case kindAny, kindBinary, kindDoc, kindJSON:
 			return TypeArray
+		case kindType: // in texts there may be types too
+			if d.branches[it.off].ref >= TypeXMLElement {
+				ref = TypeXMLFragment
+			} else if ref == unknownType {
+				ref = TypeArray
+			}
 		}
 	}
-	if d.branches[b].firstKey != none {
+	switch {
+	case ref != unknownType:
+		return ref
+	case d.branches[b].firstKey != none:
 		return TypeMap
 	}
 	return TypeArray
