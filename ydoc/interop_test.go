@@ -34,14 +34,22 @@ type yjs struct {
 // testdata/interop) the test is skipped, unless REQUIRE_TESTS names interop.
 func startYjs(t *testing.T, args ...string) *yjs {
 	t.Helper()
+	return startPeer(t, "peer.mjs", args...)
+}
+
+// startPeer starts a script of testdata/interop.
+func startPeer(t *testing.T, script string, args ...string) *yjs {
+	t.Helper()
 	dir := filepath.Join("testdata", "interop")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "yjs")); err != nil {
-		if strings.Contains(os.Getenv("REQUIRE_TESTS"), "interop") {
-			t.Fatalf("yjs is not installed in %s: %v", dir, err)
+	for _, name := range []string{"yjs", "ywasm"} {
+		if _, err := os.Stat(filepath.Join(dir, "node_modules", name)); err != nil {
+			if strings.Contains(os.Getenv("REQUIRE_TESTS"), "interop") {
+				t.Fatalf("%s is not installed in %s: %v", name, dir, err)
+			}
+			t.Skipf("%s is not installed in %s", name, dir)
 		}
-		t.Skipf("yjs is not installed in %s", dir)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", append([]string{"--max-old-space-size=512", "peer.mjs"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "node", append([]string{"--max-old-space-size=512", script}, args...)...)
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
