@@ -270,21 +270,56 @@ func (s *Server) delta(w http.ResponseWriter, r *http.Request) error {
 	if name == "" {
 		name = q.Get("heap_id")
 	}
+	return s.changes(w, r, name, q.Get("since"), q.Get("cursor"), q.Get("limit"))
+}
+
+// changesRequest asks what delta asks in its query.
+type changesRequest struct {
+	HeapID      string          `json:"heap_id"`
+	WorkspaceID string          `json:"workspace_id,omitempty" doc:"the same as heap_id"`
+	Since       json.RawMessage `json:"since,omitempty" doc:"Unix milliseconds"`
+	Cursor      json.RawMessage `json:"cursor,omitempty" doc:"a next_cursor; it wins over since"`
+	Limit       json.RawMessage `json:"limit,omitempty" doc:"1 to 1000; 100 if not given"`
+}
+
+func (s *Server) changedBlocks(w http.ResponseWriter, r *http.Request) error {
+	var req changesRequest
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	name := req.WorkspaceID
+	if name == "" {
+		name = req.HeapID
+	}
+	return s.changes(w, r, name, plainText(req.Since), plainText(req.Cursor), plainText(req.Limit))
+}
+
+// plainText is the text of a JSON string or number; "" for null.
+func plainText(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}
+
+// changes answers with a page of what has changed in a heap.
+func (s *Server) changes(w http.ResponseWriter, r *http.Request, name, sinceText, cursor, limitText string) error {
 	heap, err := blocks.ParseHeapID(name)
 	if err != nil {
 		return badField("workspace_id", "must be 1 to 64 characters of A-Z a-z 0-9 _ -")
 	}
-	limit, err := limitOf(q.Get("limit"))
+	limit, err := limitOf(limitText)
 	if err != nil {
 		return err
 	}
-	since, err := strconv.ParseInt(q.Get("since"), 10, 64)
+	since, err := strconv.ParseInt(sinceText, 10, 64)
 	if err != nil {
 		since = 0 // as the contract says
 	}
 	after := int64(-1)
-	if c := q.Get("cursor"); c != "" {
-		if after, err = strconv.ParseInt(c, 10, 64); err != nil || after < 0 {
+	if cursor != "" {
+		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil || after < 0 {
 			return badField("cursor", "must be a next_cursor that this server gave")
 		}
 	}

@@ -287,6 +287,30 @@ func TestDeltaReadsItsQueryAsTheContractSays(t *testing.T) {
 	}
 }
 
+func TestChangedBlocksTakesInABodyWhatDeltaTakes(t *testing.T) {
+	w := newWorld(t)
+	token, _ := w.login(t, newDevice(1))
+	w.heap(t, token, "h")
+	for i := range 5 {
+		w.push(t, token, item("h", fmt.Sprint("b", i), "update", b64(word(1, 0, "x"))))
+	}
+	for _, c := range []struct {
+		body object
+		n    int
+	}{
+		{object{"heap_id": "h"}, 5}, {object{"workspace_id": "h", "since": "soon"}, 5}, {object{"heap_id": "h", "since": 99999999999999}, 0},
+		{object{"heap_id": "h", "cursor": "3"}, 2}, {object{"heap_id": "h", "cursor": 3}, 2}, {object{"heap_id": "h", "limit": 2, "cursor": nil}, 2},
+	} {
+		a := w.call(t, "POST", "/api/heap/changed_blocks", token, c.body).want(t, fmt.Sprint(c.body), 200, "")
+		if list, _ := a.json["changed_blocks"].([]any); len(list) != c.n || a.str("next_cursor") == "" {
+			t.Errorf("%v: %s", c.body, a.text)
+		}
+	}
+	for _, body := range []object{{}, {"heap_id": "a b"}, {"heap_id": "h", "limit": 0}, {"heap_id": "h", "cursor": "x"}, {"heap_id": 5}} {
+		w.call(t, "POST", "/api/heap/changed_blocks", token, body).want(t, fmt.Sprint(body), 400, "invalid")
+	}
+}
+
 // S-02: what is another's answers as if it were not there.
 func TestForeignHeapsAndBlocksLookLikeAbsentOnes(t *testing.T) {
 	w := newWorld(t)
