@@ -12,7 +12,7 @@ import (
 // default, as much again as is in use, has a server with a few thousand sockets
 // collect several times a second, and each time every socket's stack shrinks and
 // has to grow again: that is what the slowest edits wait for.
-const heapRoom = 20 << 20
+const heapRoom = 16 << 20
 
 // The percentage is Go's default at least, and no more than this, whatever that makes of
 // a tiny heap.
