@@ -147,7 +147,7 @@ func (c *cursor) putFormat(key string, value any) {
 	if !ok {
 		panic("ydoc: an attribute without JSON text")
 	}
-	content := lib0.AppendVarBytes(lib0.AppendVarString(nil, key), text)
+	content := lib0.AppendVarBytes(lib0.AppendVarString(nil, key), wellFormed(text))
 	c.put(func() uint32 {
 		return c.d.insert(c.chain, c.left, c.right, kindFormat, 0, content, 1)
 	})

@@ -114,17 +114,27 @@ func (d *Doc) amongRivals(it *item, left, o, right uint32) uint32 {
 			} else if r.right == it.right {
 				break
 			}
-		} else if r.origin.client != none && m.seen(d.at(r.origin)) {
-			if !m.recent(d.at(r.origin)) {
-				left = o
-				m.forget()
-			}
-		} else {
+		} else if r.origin.client == none {
 			break
+		} else if at := d.nearby(r.prev, r.origin); !m.seen(at) {
+			break
+		} else if !m.recent(at) {
+			left = o
+			m.forget()
 		}
 		o = r.next
 	}
 	return left
+}
+
+// nearby is at, but looks at item i first.
+func (d *Doc) nearby(i uint32, id ref) uint32 {
+	if i != none {
+		if it := &d.items[i]; it.client == id.client && it.clock <= id.clock && id.clock < it.end() {
+			return i
+		}
+	}
+	return d.at(id)
 }
 
 // arrive does what the content of item i, which has just been integrated, asks for.

@@ -2,6 +2,7 @@ package ydoc
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/heapsync/heapsync/ydoc/lib0"
 )
@@ -78,10 +79,13 @@ func (d *Doc) newItem(it *item) uint32 {
 	if i != none {
 		d.freeItem = d.items[i].next
 		d.items[i] = *it
-	} else {
-		i = uint32(len(d.items))
-		d.items = append(d.items, *it)
+		return i
 	}
+	i = uint32(len(d.items))
+	if len(d.items) == cap(d.items) {
+		d.items = slices.Grow(d.items, max(16, len(d.items)/2))
+	}
+	d.items = append(d.items, *it)
 	return i
 }
 
@@ -209,15 +213,10 @@ func (d *Doc) splitContent(left, right *item, n uint32) {
 	cut := uint32(0)
 	switch left.kind {
 	case kindString:
-		if left.size == left.length {
-			cut = n
-			break
-		}
-		off, pair := lib0.CutUnits(content, int(n))
-		cut = uint32(off)
-		if pair {
-			copy(content[off:], cutText)
-			rest := content[off+4:]
+		var pair bool
+		if cut, pair = cutUnits(content, left.length, n); pair {
+			copy(content[cut:], cutText)
+			rest := content[cut+4:]
 			left.size = cut + uint32(len(cutText))
 			right.off = uint32(len(d.text))
 			right.size = uint32(len(cutText) + len(rest))
@@ -232,6 +231,33 @@ func (d *Doc) splitContent(left, right *item, n uint32) {
 	right.off += cut
 	right.size -= cut
 	left.size = cut
+}
+
+// cutUnits is lib0.CutUnits for text of known length: it counts from the nearer end, if
+// at all.
+func cutUnits(text []byte, length, n uint32) (off uint32, pair bool) {
+	size := uint32(len(text))
+	if size == length {
+		return n, false
+	}
+	if n <= length/2 {
+		off, pair := lib0.CutUnits(text, int(n))
+		return uint32(off), pair
+	}
+	off = size
+	for left := length - n; left > 0; left-- {
+		off--
+		for text[off]&0xc0 == 0x80 {
+			off--
+		}
+		if text[off] >= 0xf0 { // two units
+			if left == 1 {
+				return off, true
+			}
+			left--
+		}
+	}
+	return off, false
 }
 
 // skipElements returns how many bytes the first n elements of Any or JSON content are.

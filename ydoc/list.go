@@ -123,7 +123,8 @@ func (d *Doc) insertType(chain, left, right uint32, ref TypeRef, name string) Ty
 	b := d.newBranch(none, ref, 0)
 	if ref == TypeXMLElement || ref == TypeXMLHook {
 		br := &d.branches[b]
-		br.off, br.size = d.intern([]byte(name)), uint32(len(name))
+		name := wellFormed([]byte(name))
+		br.off, br.size = d.intern(name), uint32(len(name))
 	}
 	ci := d.own()
 	it := item{

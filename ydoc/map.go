@@ -27,7 +27,7 @@ func (m Map) current() iter.Seq2[uint32, *item] {
 // Value returns the value of key, and false if it has none.
 func (m Map) Value(key string) (any, bool) {
 	d := m.doc
-	k := d.findChain(m.at, []byte(key))
+	k := d.findChain(m.at, wellFormed([]byte(key)))
 	if k == none || d.chains[k].last == none || d.items[d.chains[k].last].deleted() {
 		return nil, false
 	}
@@ -65,7 +65,7 @@ func (m Map) Set(key string, value any) {
 	}
 	d := m.doc
 	defer d.end(d.begin(true))
-	k := d.keyOf(m.at, []byte(key))
+	k := d.keyOf(m.at, wellFormed([]byte(key)))
 	d.insert(k, d.chains[k].last, none, kind, 0, content, 1)
 }
 
@@ -77,14 +77,14 @@ func (m Map) SetType(key string, ref TypeRef, name string) Type {
 		return d.lostType(ref)
 	}
 	defer d.end(d.begin(true))
-	k := d.keyOf(m.at, []byte(key))
+	k := d.keyOf(m.at, wellFormed([]byte(key)))
 	return d.insertType(k, d.chains[k].last, none, ref, name)
 }
 
 // Delete takes the value of key away.
 func (m Map) Delete(key string) {
 	d := m.doc
-	k := d.findChain(m.at, []byte(key))
+	k := d.findChain(m.at, wellFormed([]byte(key)))
 	if k == none || d.chains[k].last == none {
 		return
 	}

@@ -129,7 +129,7 @@ func insertStretch(now Type, at int, d *Doc, p stretch, text bool, attrs Object)
 	if it.kind == kindString && text {
 		part := *it
 		d.cutContent(&part, p.from, p.length)
-		now.AsText().InsertWith(at, string(wellFormed(string(d.content(&part)))), attrs)
+		now.AsText().InsertWith(at, string(lib0.AppendWellFormed(nil, d.content(&part))), attrs)
 		return
 	}
 	skip, left := p.from, p.length

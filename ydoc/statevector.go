@@ -163,4 +163,6 @@ func (sv StateVector) Append(dst []byte) []byte {
 }
 
 // Encode returns the encoding of section 4.1.
-func (sv StateVector) Encode() []byte { return sv.Append(nil) }
+func (sv StateVector) Encode() []byte {
+	return sv.Append(make([]byte, 0, 8+8*len(sv.entries))) // most are not as long
+}

@@ -70,85 +70,108 @@ func (t Text) Delta() []Op {
 // Insert inserts s in front of element index, with the attributes in force there.
 // Bytes that are not UTF-8 become U+FFFD.
 func (t Text) Insert(index int, s string) {
-	t.edit(index, func(c *cursor) { c.insertText(s, clone(c.attrs)) })
+	if !t.editable(index) {
+		return
+	}
+	defer t.doc.end(t.doc.begin(true))
+	c := t.cursor(index)
+	c.insertText(s, clone(c.attrs))
 }
 
 // InsertWith inserts s in front of element index, with exactly attrs.
 func (t Text) InsertWith(index int, s string, attrs Object) {
-	t.edit(index, func(c *cursor) { c.insertText(s, clone(attrs)) })
+	if !t.editable(index) {
+		return
+	}
+	defer t.doc.end(t.doc.begin(true))
+	c := t.cursor(index)
+	c.insertText(s, clone(attrs))
 }
 
 // Embed inserts a value, one element long, with exactly attrs. It must have a JSON text.
 func (t Text) Embed(index int, value any, attrs Object) {
-	content, ok := lib0.AppendJSON(nil, value)
-	if !ok {
-		panic("ydoc: a value without JSON text is embedded")
+	content := embedded(value)
+	if !t.editable(index) {
+		return
 	}
-	t.edit(index, func(c *cursor) {
-		c.insertOne(clone(attrs), func() uint32 {
-			return c.d.insert(c.chain, c.left, c.right, kindEmbed, 0, content, 1)
-		})
-	})
+	defer t.doc.end(t.doc.begin(true))
+	c := t.cursor(index)
+	c.insertEmbed(content, clone(attrs))
 }
 
 // EmbedType inserts a new shared type, one element long, with exactly attrs. name is
 // that of an XML element or a hook.
 func (t Text) EmbedType(index int, ref TypeRef, name string, attrs Object) Type {
-	made := Type{}
-	t.edit(index, func(c *cursor) {
-		c.insertOne(clone(attrs), func() uint32 {
-			made = c.d.insertType(c.chain, c.left, c.right, ref, name)
-			return made.branch().item
-		})
-	})
-	if made.doc == nil {
+	if !t.editable(index) {
 		return t.doc.lostType(ref)
 	}
+	defer t.doc.end(t.doc.begin(true))
+	c := t.cursor(index)
+	var made Type
+	c.insertOne(clone(attrs), func() uint32 {
+		made = c.d.insertType(c.chain, c.left, c.right, ref, name)
+		return made.branch().item
+	})
 	return made
 }
 
 // Delete deletes n elements from index on, and formats that have become redundant.
 func (t Text) Delete(index, n int) {
 	checkRange(index, n, t.Len())
-	if n > 0 {
-		t.edit(index, func(c *cursor) { c.delete(uint32(n)) })
+	if n == 0 || !t.editable(index) {
+		return
 	}
+	defer t.doc.end(t.doc.begin(true))
+	c := t.cursor(index)
+	c.delete(uint32(n))
 }
 
 // Format gives n elements from index on attributes; a nil takes one away. Values must
 // have a JSON text. Like Yjs it appends newlines where n goes beyond the end.
 func (t Text) Format(index, n int, attrs Object) {
-	if n > 0 && len(attrs) > 0 {
-		t.edit(index, func(c *cursor) { c.format(uint32(n), clone(attrs)) })
+	if !t.editable(index) || n <= 0 || len(attrs) == 0 {
+		return
 	}
+	defer t.doc.end(t.doc.begin(true))
+	c := t.cursor(index)
+	c.format(uint32(n), clone(attrs))
 }
 
 // ApplyDelta does what ops say, in one transaction, from the start of the text. What
 // they delete beyond its end does not count, and what they retain there Yjs and we take
 // for newlines.
 func (t Text) ApplyDelta(ops []Op) {
-	t.edit(0, func(c *cursor) {
-		for _, op := range ops {
-			switch {
-			case op.Insert != nil:
-				c.insert(op.Insert, clone(op.Attributes))
-			case op.Delete > 0:
-				c.delete(uint32(op.Delete))
-			case op.Retain > 0:
-				c.format(uint32(op.Retain), clone(op.Attributes))
-			}
-		}
-	})
-}
-
-// edit runs f, in a transaction, at element index.
-func (t Text) edit(index int, f func(*cursor)) {
-	checkRange(index, 0, t.Len())
-	if t.Deleted() {
+	if !t.editable(0) {
 		return
 	}
+	defer t.doc.end(t.doc.begin(true))
+	c := t.cursor(0)
+	for _, op := range ops {
+		switch insert := op.Insert.(type) {
+		case string:
+			c.insertText(insert, clone(op.Attributes))
+		case nil:
+			if op.Delete > 0 {
+				c.delete(uint32(op.Delete))
+			} else if op.Retain > 0 {
+				c.format(uint32(op.Retain), clone(op.Attributes))
+			}
+		default:
+			c.insertEmbed(embedded(insert), clone(op.Attributes))
+		}
+	}
+}
+
+// editable reports whether t may be edited at index, and panics if there is no such
+// place.
+func (t Text) editable(index int) bool {
+	checkRange(index, 0, t.Len())
+	return !t.Deleted()
+}
+
+// cursor returns the place in front of element index, within a transaction.
+func (t Text) cursor(index int) cursor {
 	d := t.doc
-	defer d.end(d.begin(true))
 	c := cursor{d: d, chain: d.listOf(t.at)}
 	c.left, c.right = d.gap(t.at, uint32(index))
 	if t.branch().formatted {
@@ -156,7 +179,7 @@ func (t Text) edit(index int, f func(*cursor)) {
 			c.pass(&d.items[i])
 		}
 	}
-	f(&c)
+	return c
 }
 
 // cursor is a place between two items of a text.
@@ -188,39 +211,43 @@ func (c *cursor) put(make func() uint32) {
 	c.pass(&c.d.items[c.left])
 }
 
-func (c *cursor) insert(v any, attrs Object) {
-	d := c.d
-	switch v := v.(type) {
-	case string:
-		c.insertText(v, attrs)
-	default:
-		content, ok := lib0.AppendJSON(nil, v)
-		if !ok {
-			panic("ydoc: a value without JSON text is embedded")
-		}
-		c.insertOne(attrs, func() uint32 {
-			return d.insert(c.chain, c.left, c.right, kindEmbed, 0, content, 1)
-		})
+// embedded returns the content of an item that embeds v.
+func embedded(v any) []byte {
+	content, ok := lib0.AppendJSON(nil, v)
+	if !ok {
+		panic("ydoc: a value without JSON text is embedded")
 	}
+	return wellFormed(content)
+}
+
+// wellFormed returns b as UTF-8.
+func wellFormed(b []byte) []byte {
+	if utf8.Valid(b) {
+		return b
+	}
+	return lib0.AppendWellFormed(nil, b)
+}
+
+func (c *cursor) insertEmbed(content []byte, attrs Object) {
+	c.insertOne(attrs, func() uint32 {
+		return c.d.insert(c.chain, c.left, c.right, kindEmbed, 0, content, 1)
+	})
 }
 
 func (c *cursor) insertText(s string, attrs Object) {
 	if s == "" {
 		return
 	}
-	text := wellFormed(s)
-	length := uint32(lib0.Units(text))
+	t := c.d.tx
+	if utf8.ValidString(s) {
+		t.buf = append(t.buf[:0], s...)
+	} else {
+		t.buf = lib0.AppendWellFormed(t.buf[:0], []byte(s))
+	}
+	text, length := t.buf, uint32(lib0.Units(t.buf))
 	c.insertOne(attrs, func() uint32 {
 		return c.d.insert(c.chain, c.left, c.right, kindString, 0, text, length)
 	})
-}
-
-// wellFormed returns s as UTF-8.
-func wellFormed(s string) []byte {
-	if utf8.ValidString(s) {
-		return []byte(s)
-	}
-	return lib0.AppendWellFormed(nil, []byte(s))
 }
 
 // insertOne puts an item that make makes where exactly attrs are in force.

@@ -16,6 +16,7 @@ type Transaction struct {
 
 	marks marks
 	app   application
+	buf   []byte // text on its way into the document
 
 	changes        *changes // nil if nobody observes
 	added, removed []subdocChange
@@ -76,6 +77,9 @@ func (d *Doc) end(began bool) {
 		}
 	}
 	d.compact()
+	if cap(t.buf) > 4096 {
+		t.buf = nil
+	}
 	d.running = false
 	if d.observers != nil && !t.Empty() {
 		d.tellUpdate(t)

@@ -52,7 +52,7 @@ type (
 )
 
 // Root returns the root type of that name. Roots exist when they are asked for.
-func (d *Doc) Root(name string) Type { return Type{d, d.root([]byte(name))} }
+func (d *Doc) Root(name string) Type { return Type{d, d.root(wellFormed([]byte(name)))} }
 
 // Roots yields the roots that ever had content, in the order they appeared.
 func (d *Doc) Roots() iter.Seq2[string, Type] {

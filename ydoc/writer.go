@@ -115,7 +115,7 @@ func (w *writer) items(client ClientID, from uint32, entries []entry) {
 		var n node
 		w.node(&n, it)
 		if it.clock < from {
-			w.u.cut(&n, client, uint64(from-it.clock))
+			w.cut(&n, client, uint64(from-it.clock))
 		}
 		e.dst = dst
 		e.structure(&n, nil)
@@ -123,6 +123,27 @@ func (w *writer) items(client ClientID, from uint32, entries []entry) {
 	}
 	e.dst = dst
 }
+
+// cut is set.cut with a short way to the end of long text.
+func (w *writer) cut(n *node, client ClientID, by uint64) {
+	if n.kind() != kindString || n.flags&flagWTF != 0 {
+		w.u.cut(n, client, by)
+		return
+	}
+	off, pair := cutUnits(w.u.bytes(n.text), uint32(n.length), uint32(by))
+	n.clock += by
+	n.length -= by
+	n.origin, n.info = ID{client, Clock(n.clock - 1)}, n.info|hasOrigin
+	if pair {
+		off += 4
+		n.flags |= flagCut
+	}
+	n.text.off += off
+	n.text.size -= off
+}
+
+// maxItemHead is more than the bytes of an item's info byte, two ids and a length.
+const maxItemHead = 64
 
 // appendItem appends, as V1, a whole item that holds no any where V1 has JSON text.
 func (d *Doc) appendItem(dst []byte, it *item) []byte {
@@ -136,35 +157,55 @@ func (d *Doc) appendItem(dst []byte, it *item) []byte {
 	if it.flags&isValue != 0 {
 		info |= hasSub
 	}
-	dst = append(dst, info)
+	if cap(dst)-len(dst) < maxItemHead {
+		dst = slices.Grow(dst, maxItemHead)
+	}
+	b, n := dst[len(dst):cap(dst)], 1
+	b[0] = info
 	if info&hasOrigin != 0 {
-		dst = d.appendRef(dst, it.origin)
+		n = putUint(b, n, uint64(d.clients[it.origin.client].id))
+		n = putUint(b, n, uint64(it.origin.clock))
 	}
 	if info&hasRight != 0 {
-		dst = d.appendRef(dst, it.right)
+		n = putUint(b, n, uint64(d.clients[it.right.client].id))
+		n = putUint(b, n, uint64(it.right.clock))
 	}
 	if info&(hasOrigin|hasRight) == 0 && !it.isGC() {
-		dst = d.appendParent(dst, it)
+		dst = d.appendParent(dst[:len(dst)+n], it)
+		dst = slices.Grow(dst, maxItemHead)
+		b, n = dst[len(dst):cap(dst)], 0
 	}
 	switch it.kind {
 	case kindGC, kindDeleted:
-		return lib0.AppendVarUint(dst, uint64(it.length))
+		return dst[:len(dst)+putUint(b, n, uint64(it.length))]
 	case kindString:
-		dst = lib0.AppendVarUint(dst, uint64(it.size))
+		n = putUint(b, n, uint64(it.size))
 		if it.flags&flagWTF != 0 { // as many bytes
-			return lib0.AppendWellFormed(dst, d.content(it))
+			return lib0.AppendWellFormed(dst[:len(dst)+n], d.content(it))
 		}
 		if it.size == 1 {
-			return append(dst, d.text[it.off])
+			b[n] = d.text[it.off]
+			return dst[:len(dst)+n+1]
 		}
 	case kindJSON, kindAny:
-		dst = lib0.AppendVarUint(dst, uint64(it.length))
+		n = putUint(b, n, uint64(it.length))
 	case kindBinary, kindEmbed:
-		dst = lib0.AppendVarUint(dst, uint64(it.size))
+		n = putUint(b, n, uint64(it.size))
 	case kindType:
-		return d.appendType(dst, it.off)
+		return d.appendType(dst[:len(dst)+n], it.off)
 	}
-	return append(dst, d.content(it)...)
+	return append(dst[:len(dst)+n], d.content(it)...)
+}
+
+// putUint writes v at b[n:], which must be long enough, and returns the place behind.
+func putUint(b []byte, n int, v uint64) int {
+	for v >= 0x80 {
+		b[n] = byte(v) | 0x80
+		v >>= 7
+		n++
+	}
+	b[n] = byte(v)
+	return n + 1
 }
 
 func (d *Doc) appendRef(dst []byte, r ref) []byte {
