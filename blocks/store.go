@@ -157,6 +157,9 @@ type Changes interface {
 	// after that moment has an At of ServerTime or later.
 	Changed(ctx context.Context, heap HeapID, after Seq, since int64, limit int) (Page, error)
 
+	// Seqs calls fn for each block of a heap that is not deleted, as of one moment.
+	Seqs(ctx context.Context, heap HeapID, fn func(BlockID, Seq)) error
+
 	// ServerTime is the time that every later commit's At reaches or passes, and
 	// is within about a second of the clock while the store can write.
 	ServerTime(ctx context.Context) (int64, error)

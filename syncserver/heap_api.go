@@ -87,3 +87,50 @@ func (s *Server) addHeap(w http.ResponseWriter, r *http.Request) error {
 	}
 	return writeJSONStatus(w, status, toHeapJSON(h))
 }
+
+type digestRequest struct {
+	HeapID string `json:"heap_id"`
+	Prefix string `json:"prefix,omitempty" doc:"hexadecimal digits; without it the root of the tree"`
+}
+
+type digestJSON struct {
+	Prefix   string            `json:"prefix"`
+	Hash     string            `json:"hash"`
+	Count    int               `json:"count"`
+	Children []digestChild     `json:"children,omitempty" doc:"if there are many blocks"`
+	Blocks   []blockDigestJSON `json:"blocks,omitempty" doc:"if there are few"`
+}
+
+type digestChild struct {
+	Prefix string `json:"prefix"`
+	Hash   string `json:"hash"`
+	Count  int    `json:"count"`
+}
+
+type blockDigestJSON struct {
+	BlockID blocks.BlockID `json:"block_id"`
+	Hash    string         `json:"hash"`
+}
+
+func (s *Server) digest(w http.ResponseWriter, r *http.Request) error {
+	var req digestRequest
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	heap, err := blocks.ParseHeapID(req.HeapID)
+	if err != nil {
+		return badField("heap_id", "must be 1 to 64 characters of A-Z a-z 0-9 _ -")
+	}
+	d, err := s.Blocks.Digest(r.Context(), userOf(r), heap, req.Prefix)
+	if err != nil {
+		return err
+	}
+	answer := digestJSON{Prefix: d.Prefix, Hash: d.Hash, Count: d.Count}
+	for _, c := range d.Children {
+		answer.Children = append(answer.Children, digestChild{c.Prefix, c.Hash, c.Count})
+	}
+	for _, b := range d.Blocks {
+		answer.Blocks = append(answer.Blocks, blockDigestJSON{b.Block, b.Hash})
+	}
+	return writeJSON(w, answer)
+}

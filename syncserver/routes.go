@@ -113,6 +113,8 @@ func (s *Server) routes() []route {
 		{"POST /api/heap/add", member, s.addHeap, 0,
 			about{"Create a heap; to create one of mine again changes nothing", nil, addHeapRequest{}, heapJSON{}}},
 
+		{"POST /api/heap/digest", member, s.digest, 0,
+			about{"Hashes of a heap's blocks as a tree, to find those that have changed", nil, digestRequest{}, digestJSON{}}},
 		{"POST /api/heap/changed_blocks", member, s.changedBlocks, 0,
 			about{"List the blocks of a heap that have changed, as GET /api/sync/delta does", nil, changesRequest{}, deltaAnswer{}}},
 		{"GET /api/heap/{id}/members", member, s.members, 0,

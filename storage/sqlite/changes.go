@@ -119,3 +119,22 @@ func readPage(ctx context.Context, r *sql.Tx, heap int64, after blocks.Seq, limi
 	}
 	return rows.Err()
 }
+
+// Seqs implements [blocks.Changes].
+func (s *Store) Seqs(ctx context.Context, heap blocks.HeapID, fn func(blocks.BlockID, blocks.Seq)) error {
+	rows, err := s.readers.QueryContext(ctx, `SELECT b.block, b.seq FROM heaps JOIN blocks b ON b.heap = heaps.id
+		WHERE heaps.heap = ? AND b.deleted_at = 0`, heap)
+	if err != nil {
+		return fmt.Errorf("seqs of %s: %w", heap, readError(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var block blocks.BlockID
+		var seq blocks.Seq
+		if err := rows.Scan(&block, &seq); err != nil {
+			return fmt.Errorf("seqs of %s: %w", heap, err)
+		}
+		fn(block, seq)
+	}
+	return readError(rows.Err())
+}

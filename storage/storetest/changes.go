@@ -3,6 +3,7 @@ package storetest
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -324,4 +325,17 @@ func testReopen(b *bench) {
 	if c.Updates[0].Seq != 4 {
 		b.Errorf("seq after a restart is %d, want 4", c.Updates[0].Seq)
 	}
+}
+
+func testSeqs(b *bench) {
+	b.heap("h")
+	b.heap("other")
+	b.commit(b.next(key("h", "a"), "1"), b.next(key("h", "b"), "2", "3"), b.next(key("other", "a"), "4"))
+	b.commit(b.next(key("h", "a"), "5"))
+	got := map[blocks.BlockID]blocks.Seq{}
+	b.must(b.s.Seqs(b.Context(), "h", func(block blocks.BlockID, seq blocks.Seq) { got[block] = seq }))
+	if want := map[blocks.BlockID]blocks.Seq{"a": 5, "b": 3}; !maps.Equal(got, want) {
+		b.Errorf("%v, want %v", got, want)
+	}
+	b.must(b.s.Seqs(b.Context(), "nowhere", func(block blocks.BlockID, _ blocks.Seq) { b.Errorf("%s in no heap", block) }))
 }

@@ -50,6 +50,7 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"HeapsChangeHands", testTransfer},
 		{"InvitesAreGoodForSoLong", testInvites},
 		{"ChangedPages", testPages},
+		{"SeqsAreOfAllBlocks", testSeqs},
 		{"ServerTimeFollowsTheClock", testServerTime},
 		{"PollersMissNothing", testDelta},
 		{"PollersMissNothingOfConcurrentWriters", testDeltaConcurrent},
