@@ -10,13 +10,15 @@ import (
 // item is one struct of a document. Items lie in one slice and name each other by
 // their index, so that there is nothing in them for the garbage collector to follow.
 type item struct {
+	// What integrating a neighbour looks at, side by side.
 	clock, length uint32
 	client        uint32 // an index of Doc.clients
-	origin, right ref    // its neighbours when it was made
 	prev, next    uint32 // its neighbours now; of a free item next is the next free one
 	chain         uint32 // an index of Doc.chains; none: a GC struct
-	off, size     uint32 // content in Doc.text; of a Type off is an index of Doc.branches
 	kind, flags   uint8
+
+	origin, right ref    // its neighbours when it was made
+	off, size     uint32 // content in Doc.text; of a Type off is an index of Doc.branches
 }
 
 // ref is the id of an element, with the client as its index.

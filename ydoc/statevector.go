@@ -1,6 +1,7 @@
 package ydoc
 
 import (
+	"encoding/binary"
 	"iter"
 	"slices"
 
@@ -156,8 +157,11 @@ func (sv StateVector) Equal(other StateVector) bool {
 func (sv StateVector) Append(dst []byte) []byte {
 	dst = lib0.AppendVarUint(dst, uint64(len(sv.entries)))
 	for _, e := range sv.entries {
-		dst = lib0.AppendVarUint(dst, uint64(e.Client))
-		dst = lib0.AppendVarUint(dst, uint64(e.Clock))
+		if cap(dst)-len(dst) < 2*binary.MaxVarintLen64 {
+			dst = slices.Grow(dst, 2*binary.MaxVarintLen64)
+		}
+		b := dst[len(dst):cap(dst)]
+		dst = dst[:len(dst)+putUint(b, putUint(b, 0, uint64(e.Client)), uint64(e.Clock))]
 	}
 	return dst
 }
