@@ -1,6 +1,7 @@
 // Random sessions of real Yjs clients, for session_test.go: reads one JSON request a
 // line from standard input, writes one JSON answer a line. Bytes are base64.
 import * as Y from 'yjs'
+import * as ywasm from 'ywasm'
 import { createInterface } from 'node:readline'
 import { declare, read, roots, value } from './describe.mjs'
 import { editor, random } from './edits.mjs'
@@ -35,6 +36,7 @@ class Replica {
   heard = new Set()
   waited = false // something had to wait for others
   undone = false // it keeps what an undo manager needs
+  partial = false // it did not hear of everything
   replay = true // another may make the same edits and see the same
   events = null // what happened in each step of log
 
@@ -93,6 +95,7 @@ class Replica {
       log: this.log,
       edits: this.edits,
       undone: this.undone,
+      partial: this.partial,
       waited: this.waited,
       pending: this.pending,
       read: read(this.doc),
@@ -103,6 +106,55 @@ class Replica {
       diffV1: base64(Y.encodeStateAsUpdate(this.doc, since)),
       diffV2: base64(Y.encodeStateAsUpdateV2(this.doc, since)),
       snapshot: base64(Y.encodeSnapshot(Y.snapshot(this.doc)))
+    }
+  }
+}
+
+// A Foreigner is a client of another implementation, in Rust. What it does not know it
+// drops (section 8.5), so what it holds is not compared: what it writes is.
+class Foreigner {
+  heard = new Set()
+
+  constructor (pool, rnd) {
+    this.pool = pool
+    this.rnd = rnd
+    this.doc = new ywasm.YDoc({ clientID: 500 })
+    this.doc.onUpdate(v1 => {
+      if (!this.applying) this.heard.add(pool.add(v1, Y.convertUpdateFormatV1ToV2(v1)))
+    })
+  }
+
+  apply (k) {
+    this.heard.add(k)
+    this.applying = true
+    try {
+      ywasm.applyUpdate(this.doc, this.pool.list[k][0], 'remote')
+    } finally {
+      this.applying = false
+    }
+  }
+
+  edit () {
+    const int = n => Math.floor(this.rnd() * n)
+    const pick = list => list[int(list.length)]
+    const text = this.doc.getText('t')
+    const array = this.doc.getArray('a')
+    const xml = this.doc.getXmlFragment('x')
+    const at = t => int(t.length(undefined) + 1)
+    const [from, n] = (t => [int(t), 1 + int(3)])(text.length(undefined))
+    const part = Math.min(n, text.length(undefined) - from)
+    switch (int(12)) {
+      case 0: if (part > 0) text.delete(from, part, undefined); break
+      case 1: if (part > 0) text.format(from, part, pick([{ bold: true }, { n: 1.5 }, { bold: null }]), undefined); break
+      case 2: text.insert(at(text), pick(['rust', 'é']), pick([undefined, { n: 2 }]), undefined); break
+      case 3: text.insertEmbed(at(text), { img: 1 }, {}, undefined); break
+      case 4: case 5: text.insert(at(text), pick(['typed', 'in', ' rust']), undefined, undefined); break
+      case 6: this.doc.getMap('m').set(pick(['k', 'l']), pick([1, 2 ** 40, 'str', [1, { a: null }], new ywasm.YText('nested'), new ywasm.YMap({ a: 1 })]), undefined); break
+      case 7: this.doc.getMap('m').delete('k', undefined); break
+      case 8: array.insert(at(array), pick([[1, 'x'], [null, true], [new ywasm.YArray([1])], [{ k: [0.1] }]]), undefined); break
+      case 9: if (array.length(undefined)) array.delete(int(array.length(undefined)), 1, undefined); break
+      case 10: xml.insert(at(xml), new ywasm.YXmlElement('p', { id: 'r' }, [new ywasm.YXmlText('in', {})]), undefined); break
+      default: if (xml.length(undefined)) xml.delete(int(xml.length(undefined)), 1, undefined)
     }
   }
 }
@@ -121,7 +173,9 @@ function session ({ seed, edits }) {
   const objects = rnd() < 0.3
   const pool = new Pool()
   const replicas = Array.from({ length: clients }, (_, i) => new Replica(pool, ids[i], collect === 0 || collect === 2 && i % 2 === 0))
-  const editors = replicas.map(r => editor(r.doc, rnd, objects))
+  // ywasm misreads hooks, and writes empty structs where pairs of surrogates are cut.
+  const foreigner = rnd() < 0.2 ? new Foreigner(pool, rnd) : null
+  const editors = replicas.map(r => editor(r.doc, rnd, objects, foreigner !== null))
   for (const r of replicas) r.replay = !objects
   const managers = replicas.map((r, i) => {
     if (!undo || i % 2 !== 0) return null
@@ -167,6 +221,10 @@ function session ({ seed, edits }) {
     }
     if (rnd() < 0.4) deliver(replicas[int(clients)], 0.8)
     if (rnd() < 0.05) sync(r, replicas[int(clients)])
+    if (foreigner && rnd() < 0.4) { // in order: while something waits, ywasm writes what Yjs dies of
+      for (let k = 0; k < pool.list.length; k++) if (!foreigner.heard.has(k)) foreigner.apply(k)
+      foreigner.edit()
+    }
   }
 
   // Everybody hears everything; cleaning up makes more of it.
@@ -187,10 +245,27 @@ function session ({ seed, edits }) {
   for (const k of shuffle([...all, ...all.filter(() => rnd() < 0.2)], rnd)) readers[1].apply(k, format())
   readers[2].apply(pool.add(Y.mergeUpdates(all.map(k => pool.list[k][0])), Y.mergeUpdatesV2(all.map(k => pool.list[k][1]))), format())
 
+  if (foreigner) {
+    for (const k of all) if (!foreigner.heard.has(k)) foreigner.apply(k)
+    const v1 = ywasm.encodeStateAsUpdate(foreigner.doc, undefined)
+    foreigner.doc.free()
+    let v2 = null
+    try {
+      v2 = Y.convertUpdateFormatV1ToV2(v1)
+    } catch { /* it writes hooks without names, which nobody can read */ }
+    if (v2) {
+      const r = new Replica(pool, 96, true)
+      r.partial = true
+      r.apply(pool.add(v1, v2), format())
+      readers.push(r)
+    }
+  }
+
   const answers = [...replicas, ...readers].map(r => r.answer(rnd))
   return {
     clients,
     cleanup,
+    foreign: foreigner !== null,
     pool: pool.list.map(([v1, v2]) => [base64(v1), base64(v2)]),
     replicas: answers,
     events: readers[0].events,
