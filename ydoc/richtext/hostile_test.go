@@ -99,6 +99,42 @@ func TestDeepNestingDegradesToText(t *testing.T) {
 	}
 }
 
+func TestOutputGrowsWithTheDocument(t *testing.T) {
+	doc := ydoc.NewDoc(ydoc.Options{})
+	table := doc.XML("x").InsertElement(0, "table")
+	row := table.InsertElement(0, "tableRow")
+	for range 1000 {
+		row.InsertElement(0, "tableCell").SetAttribute("colspan", 1e9)
+	}
+	for range 1000 {
+		table.InsertElement(1, "tableRow")
+	}
+	if n := len(richtext.Markdown(doc.Root("x"))); n > 1_500_000 {
+		t.Errorf("Markdown has %d bytes", n)
+	}
+	if n := len(richtext.HTML(doc.Root("x"))); n > 100_000 {
+		t.Errorf("HTML has %d bytes", n)
+	}
+}
+
+// FuzzDocument renders whatever a document is made to hold.
+func FuzzDocument(f *testing.F) {
+	for _, fix := range fixtures(f) {
+		f.Add(fix.Update)
+	}
+	f.Fuzz(func(t *testing.T, update []byte) {
+		doc := ydoc.NewDoc(ydoc.Options{})
+		if doc.Apply(update, ydoc.V1) != nil {
+			return
+		}
+		for _, root := range doc.Roots() {
+			checkSafe(t, richtext.HTML(root))
+			richtext.Markdown(root)
+			richtext.Text(root)
+		}
+	})
+}
+
 func TestUnknownNodesDegradeToTheirText(t *testing.T) {
 	doc := ydoc.NewDoc(ydoc.Options{})
 	x := doc.XML("x")

@@ -200,24 +200,23 @@ func markdownTable(b *block) string {
 	if !header(b.blocks[0]) {
 		rows = append([][]string{nil}, rows...)
 	}
+	if len(rows[0]) < columns { // short rows need no more cells, the headers do
+		rows[0] = append(rows[0], make([]string, columns-len(rows[0]))...)
+	}
 	var out strings.Builder
 	for i, cells := range rows {
+		if i > 0 {
+			out.WriteByte('\n')
+		}
 		out.WriteByte('|')
-		for k := range columns {
-			text := ""
-			if k < len(cells) {
-				text = strings.TrimSpace(cells[k])
-			}
-			if text != "" {
-				out.WriteString(" " + text)
+		for _, c := range cells {
+			if c = strings.TrimSpace(c); c != "" {
+				out.WriteString(" " + c)
 			}
 			out.WriteString(" |")
 		}
 		if i == 0 {
 			out.WriteString("\n|" + strings.Repeat(" --- |", columns))
-		}
-		if i < len(rows)-1 {
-			out.WriteByte('\n')
 		}
 	}
 	return out.String()
