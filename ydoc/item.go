@@ -85,7 +85,11 @@ func (d *Doc) newItem(it *item) uint32 {
 	}
 	i = uint32(len(d.items))
 	if len(d.items) == cap(d.items) {
-		d.items = slices.Grow(d.items, max(16, len(d.items)/2))
+		more := max(16, len(d.items))
+		if len(d.items) > 1<<15 {
+			more /= 4
+		}
+		d.items = slices.Grow(d.items, more)
 	}
 	d.items = append(d.items, *it)
 	return i
