@@ -56,11 +56,14 @@ func (r *run) after(p position) (position, bool) {
 
 // find returns the position of the item that holds clock, which must be there.
 func (r *run) find(clock uint32) position {
+	lo, n := 0, len(r.pages)
+	if e := r.pages[n-1].entries; e[len(e)-1].clock <= clock {
+		return position{n - 1, len(e) - 1}
+	}
 	if at, ok := r.near(clock); ok {
 		r.hint.at = at
 		return r.hint
 	}
-	lo, n := 0, len(r.pages)
 	if r.pages[n-1].first <= clock {
 		lo, n = n-1, 1
 	}
