@@ -16,6 +16,11 @@ type eventLog struct {
 
 func (l *eventLog) watch(d *ydoc.Doc) {
 	l.events = make(map[int][]string)
+	d.OnUpdate(func(t *ydoc.Transaction) {
+		if added, removed := t.Subdocs(); l.step >= 0 && len(added)+len(removed) > 0 {
+			l.events[l.step] = append(l.events[l.step], "subdocs +"+guids(added)+" -"+guids(removed))
+		}
+	})
 	for name, root := range sessionRoots(d) {
 		root.ObserveDeep(func(events []*ydoc.Event) {
 			if l.step < 0 {
@@ -26,6 +31,15 @@ func (l *eventLog) watch(d *ydoc.Doc) {
 			}
 		})
 	}
+}
+
+func guids(subdocs []ydoc.Subdoc) string {
+	var all []string
+	for _, s := range subdocs {
+		all = append(all, s.GUID)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ",")
 }
 
 func (l *eventLog) compare(want [][]string) error {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ type replica struct {
 	Log                         [][2]int                // index into the pool, format; format 0: made here; index -1: nothing was emitted
 	Edits                       map[int]json.RawMessage // step → the edits that made it
 	Read                        string
+	Subdocs                     []string
 	StateVector, V1, V2         []byte
 	Since, DiffV1, DiffV2       []byte
 	Snapshot                    []byte
@@ -140,6 +142,9 @@ func (s *yjsSession) check(t *testing.T, y *yjs, i int, result *sessionResult) e
 	}
 	if got := read(d); got != r.Read {
 		return fmt.Errorf("content differs:\n%s", difference(got, r.Read))
+	}
+	if got, want := guids(slices.Collect(d.Subdocs())), strings.Join(r.Subdocs, ","); got != want {
+		return fmt.Errorf("subdocuments are %s, want %s", got, want)
 	}
 	if watched {
 		if err := events.compare(s.Events); err != nil {

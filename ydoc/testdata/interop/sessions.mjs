@@ -99,6 +99,7 @@ class Replica {
       waited: this.waited,
       pending: this.pending,
       read: read(this.doc),
+      subdocs: [...this.doc.subdocs].map(d => d.guid).sort(),
       stateVector: base64(Y.encodeStateVector(this.doc)),
       v1: base64(Y.encodeStateAsUpdate(this.doc)),
       v2: base64(Y.encodeStateAsUpdateV2(this.doc)),
@@ -292,6 +293,11 @@ function watch (r) {
   const step = () => r.log.length - 1
   r.doc.on('update', (v1, origin) => { if (origin === 'remote') r.emitted[step()] = [base64(v1)] })
   r.doc.on('updateV2', (v2, origin) => { if (origin === 'remote') r.emitted[step()].push(base64(v2)) })
+  const guids = docs => [...docs].map(d => d.guid).sort().join()
+  r.doc.on('subdocs', ({ added, removed }, doc, t) => {
+    const text = `subdocs +${guids(added)} -${guids(removed)}`
+    if (t.origin === 'remote' && text !== 'subdocs + -') r.events[step()] = [...(r.events[step()] ?? []), text]
+  })
   for (const [name, root] of Object.entries(roots)) {
     root(r.doc).observeDeep((events, t) => {
       if (t.origin === 'remote') r.events[step()] = [...(r.events[step()] ?? []), ...events.map(e => name + describe(e))].sort()
