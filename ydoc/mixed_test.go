@@ -111,6 +111,9 @@ func checkMixed(y *yjs, seed uint64, edits int) error {
 				if err := s.restore(c); err != nil {
 					return err
 				}
+			case 2: // what another lacks is an update like any other
+				sv := s.clients[s.rng.IntN(len(s.clients))].doc.StateVector()
+				s.pool = append(s.pool, [2][]byte{c.doc.EncodeDiff(ydoc.V1, sv), c.doc.EncodeDiff(ydoc.V2, sv)})
 			default:
 				e := docEditor{c.doc, s.rng}
 				if s.rng.IntN(3) == 0 {

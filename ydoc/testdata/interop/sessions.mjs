@@ -363,7 +363,10 @@ const peers = {
       for (const k of shuffle(pool.list.map((_, k) => k), rnd)) {
         if (!replicas[at].heard.has(k) && rnd() < 0.3) replicas[at].apply(k, 1 + Math.floor(rnd() * 2))
       }
-      if (managers[at] && rnd() < 0.3) rnd() < 0.6 ? managers[at].undo() : managers[at].redo()
+      if (rnd() < 0.1) {
+        const sv = Y.encodeStateVector(replicas[0].doc)
+        pool.add(Y.encodeStateAsUpdate(replicas[at].doc, sv), Y.encodeStateAsUpdateV2(replicas[at].doc, sv))
+      } else if (managers[at] && rnd() < 0.3) rnd() < 0.6 ? managers[at].undo() : managers[at].redo()
       else editors[at]('user')
     }
     if (last) for (const r of replicas) for (let k = 0; k < pool.list.length; k++) if (!r.heard.has(k)) r.apply(k, 1 + Math.floor(rnd() * 2))
