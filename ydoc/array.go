@@ -38,49 +38,56 @@ func (a Array) All() iter.Seq2[int, any] {
 // Insert inserts values in front of element index; index may be the length.
 func (a Array) Insert(index int, values ...any) {
 	checkRange(index, 0, a.Len())
+	runs := runsOf(values)
 	if len(values) == 0 || a.Deleted() {
 		return
 	}
 	d := a.doc
 	defer d.end(d.begin(true))
 	left, right := d.gap(a.at, uint32(index))
-	a.insert(left, right, values)
+	a.insert(left, right, runs)
 }
 
 // Append inserts values at the end.
 func (a Array) Append(values ...any) {
+	runs := runsOf(values)
 	if len(values) == 0 || a.Deleted() {
 		return
 	}
 	d := a.doc
 	defer d.end(d.begin(true))
 	left := d.chains[d.listOf(a.at)].last
-	a.insert(left, none, values)
+	a.insert(left, none, runs)
 }
 
-// insert makes one item of values that lie side by side, but of bytes and subdocuments.
-func (a Array) insert(left, right uint32, values []any) {
-	d := a.doc
-	chain := d.listOf(a.at)
-	var run []byte
-	n := uint32(0)
-	flush := func() {
-		if n > 0 {
-			left = d.insert(chain, left, right, kindAny, 0, run, n)
-			run, n = nil, 0
-		}
+// insert inserts runs of values between two items that are neighbours.
+func (a Array) insert(left, right uint32, runs []valueRun) {
+	chain := a.doc.listOf(a.at)
+	for _, r := range runs {
+		left = a.doc.insert(chain, left, right, r.kind, 0, r.content, r.n)
 	}
+}
+
+// valueRun is n values that become one item.
+type valueRun struct {
+	kind    uint8
+	content []byte
+	n       uint32
+}
+
+// runsOf makes one run of values that lie side by side, but of bytes and subdocuments.
+func runsOf(values []any) []valueRun {
+	var runs []valueRun
 	for _, v := range values {
 		kind, content := contentOf(v)
-		if kind == kindAny {
-			run = append(run, content...)
-			n++
+		if n := len(runs) - 1; n >= 0 && kind == kindAny && runs[n].kind == kindAny {
+			runs[n].content = append(runs[n].content, content...)
+			runs[n].n++
 			continue
 		}
-		flush()
-		left = d.insert(chain, left, right, kind, 0, content, 1)
+		runs = append(runs, valueRun{kind, content, 1})
 	}
-	flush()
+	return runs
 }
 
 // InsertType inserts a new shared type in front of element index. name is that of an

@@ -25,8 +25,8 @@ type Options struct {
 var defaultOptions = Options{Limits: DefaultLimits(), MaxPending: 16 << 20, MaxDepth: 1000}
 
 // Doc is a Yjs document: it applies updates in any order, is read and edited by means
-// of its types, and encodes what it knows. It belongs to one goroutine at a time, and so do the
-// types, transactions and events that it hands out.
+// of its types, and encodes what it knows. It belongs to one goroutine at a time, reading
+// included, and so do the types, transactions and events that it hands out.
 type Doc struct {
 	items    []item
 	freeItem uint32
@@ -207,7 +207,11 @@ func (d *Doc) ApplyUpdate(u *Update) error {
 	if err := d.check(u); err != nil {
 		return err
 	}
-	defer d.end(d.begin(false))
+	began := d.begin(false)
+	if began {
+		defer d.tx.trim()
+	}
+	defer d.end(began)
 	d.tx.local = false
 	d.apply(u)
 	return nil

@@ -152,6 +152,46 @@ func TestATransactionIsOneUpdate(t *testing.T) {
 	}
 }
 
+func TestApplyWithinATransactionIsPartOfIt(t *testing.T) {
+	writer := ydoc.NewDoc(ydoc.Options{})
+	writer.Text("t").Insert(0, strings.Repeat("far away ", 100))
+	for i := range 100 {
+		writer.Text("t").Delete(i, 1)
+	}
+	d := ydoc.NewDoc(ydoc.Options{})
+	tx := d.Transact(func() {
+		d.Text("t").Insert(0, "here")
+		if err := d.Apply(writer.Encode(ydoc.V1), ydoc.V1); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if tx.Local() {
+		t.Error("what was applied is local")
+	}
+	other := newDocWith(t, ydoc.Options{}, tx.Update(ydoc.V1))
+	if other.Text("t").String() != d.Text("t").String() {
+		t.Error("the update is not all of the transaction")
+	}
+}
+
+func TestADocOutlivesAnObserverThatPanics(t *testing.T) {
+	d := ydoc.NewDoc(ydoc.Options{ClientID: 1})
+	stop := d.Text("t").Observe(func(*ydoc.Event) { panic("observer") })
+	func() {
+		defer func() { recover() }()
+		d.Text("t").Insert(0, "abc")
+	}()
+	stop()
+	d.Text("t").Insert(3, "def")
+	if got := d.Text("t").String(); got != "abcdef" {
+		t.Errorf("text %q", got)
+	}
+	wantHex(t, "state", d.Encode(ydoc.V1), "010101000401017406616263646566"+"00")
+	if err := d.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSubdocsComeAndGo(t *testing.T) {
 	d := ydoc.NewDoc(ydoc.Options{})
 	guids := func(all []ydoc.Subdoc) (s []string) {
@@ -232,6 +272,7 @@ func TestIndexesBeyondTheEndPanicAndChangeNothing(t *testing.T) {
 		"array insert":  func() { d.Array("a").Insert(2, 1) },
 		"array delete":  func() { d.Array("a").Delete(0, 2) },
 		"array element": func() { d.Array("a").At(1) },
+		"among values":  func() { d.Array("a").Insert(0, 1, struct{}{}) },
 		"no value":      func() { d.Map("m").Set("k", struct{}{}) },
 		"no JSON":       func() { d.Text("t").Embed(0, ydoc.BigInt(1), nil) },
 	} {

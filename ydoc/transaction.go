@@ -23,7 +23,8 @@ type Transaction struct {
 }
 
 // Transact runs edit, and makes all edits in it one transaction; within another
-// one they become part of that. Observers are called before Transact returns.
+// one they become part of that. Observers are called before Transact returns. If edit
+// panics, what it did before stays done.
 func (d *Doc) Transact(edit func()) *Transaction {
 	defer d.end(d.begin(true))
 	edit()
@@ -62,9 +63,14 @@ func (d *Doc) end(began bool) {
 	}
 	t := d.tx
 	t.deletes.normalise()
+	defer d.finish(t) // even if an observer panics
 	if t.changes != nil {
 		d.tell(t)
 	}
+}
+
+// finish collects and joins what t left behind, and then tells of its update.
+func (d *Doc) finish(t *Transaction) {
 	if !d.opts.KeepDeleted {
 		d.collect(t)
 	}
@@ -83,9 +89,6 @@ func (d *Doc) end(began bool) {
 	d.running = false
 	if d.observers != nil && !t.Empty() {
 		d.tellUpdate(t)
-	}
-	if !t.local {
-		t.trim()
 	}
 }
 
