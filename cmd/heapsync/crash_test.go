@@ -247,3 +247,22 @@ func isAck(frame []byte) error {
 	}
 	return nil
 }
+
+// appendText is the update of one insertion behind the character last, or at the
+// beginning of the root text.
+func appendText(client ydoc.ClientID, clock ydoc.Clock, last ydoc.ID, after bool, word string) []byte {
+	const contentString, hasOrigin = 4, 0x80
+	b := []byte{1, 1} // one client, one struct
+	b = lib0.AppendVarUint(b, uint64(client))
+	b = lib0.AppendVarUint(b, uint64(clock))
+	if after {
+		b = append(b, contentString|hasOrigin)
+		b = lib0.AppendVarUint(b, uint64(last.Client))
+		b = lib0.AppendVarUint(b, uint64(last.Clock))
+	} else {
+		b = append(b, contentString, 1) // the parent is a root
+		b = lib0.AppendVarString(b, demoRoot)
+	}
+	b = lib0.AppendVarString(b, word)
+	return append(b, 0) // deletes nothing
+}

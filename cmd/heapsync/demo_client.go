@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -92,20 +91,16 @@ func (d *demoDevice) call(ctx context.Context, path, token string, body, answer 
 	return json.Unmarshal(text, answer)
 }
 
-// demoClient has one block open over a Hocuspocus socket and keeps its state as
-// bytes.
+// demoClient has one block open over a Hocuspocus socket.
 type demoClient struct {
 	ws      *websocket.Conn
 	address string
-	id      ydoc.ClientID
 
 	writeMu sync.Mutex // one writer a socket
 
 	// mu guards all below.
 	mu      sync.Mutex
-	merged  []byte
-	last    ydoc.ID // of the newest character
-	began   bool    // last is set
+	doc     *ydoc.Doc
 	acked   int
 	edits   int
 	wake    chan struct{} // closed and replaced at every change
@@ -121,8 +116,7 @@ func openDemoClient(ctx context.Context, url, token, heap, block string) (*demoC
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	c := &demoClient{
-		ws: ws, address: heap + "/" + block, id: ydoc.ClientID(rand.Uint32()),
-		merged: []byte{0, 0}, wake: make(chan struct{}),
+		ws: ws, address: heap + "/" + block, doc: ydoc.NewDoc(ydoc.Options{}), wake: make(chan struct{}),
 	}
 	token0 := lib0.AppendVarString(nil, c.address)
 	token0 = append(token0, protocol.HAuth, protocol.HAuthToken)
@@ -206,76 +200,31 @@ func (c *demoClient) sync(t protocol.SyncType, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		lacks, err := ydoc.DiffUpdate(ydoc.V1, c.state(), since)
-		if err != nil {
-			return err
-		}
+		c.mu.Lock()
+		lacks := c.doc.EncodeDiff(ydoc.V1, since)
+		c.mu.Unlock()
 		return c.write(protocol.AppendHSync(nil, c.address, protocol.SyncStep2, lacks))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.apply(payload)
+	return c.doc.Apply(payload, ydoc.V1)
 }
 
-// apply merges an update and finds the newest character. c.mu is held.
-func (c *demoClient) apply(update []byte) error {
-	merged, err := ydoc.MergeUpdates(ydoc.V1, c.merged, update)
-	if err != nil {
-		return err
-	}
-	c.merged = merged
-	u, err := ydoc.DecodeUpdate(update, ydoc.V1, ydoc.DefaultLimits())
-	if err != nil {
-		return err
-	}
-	for s := range u.Structs() {
-		c.last, c.began = ydoc.ID{Client: s.Client, Clock: s.Clock + ydoc.Clock(s.Len) - 1}, true
-	}
-	return nil
-}
-
-// typeWord appends a word after the newest character, waits until the server has
-// acknowledged it, and says how long that took.
+// typeWord appends a word, waits until the server has acknowledged it, and says how
+// long that took.
 func (c *demoClient) typeWord(ctx context.Context, word string) (time.Duration, error) {
 	c.mu.Lock()
-	sv, err := ydoc.StateVectorOf(ydoc.V1, c.merged)
-	if err != nil {
-		c.mu.Unlock()
-		return 0, err
-	}
-	update := appendText(c.id, sv.Next(c.id), c.last, c.began, word)
-	err = c.apply(update)
+	text := c.doc.Text(demoRoot)
+	update := bytes.Clone(c.doc.Transact(func() { text.Insert(text.Len(), word) }).Update(ydoc.V1))
 	c.edits++
 	want := c.edits
 	c.mu.Unlock()
-	if err != nil {
-		return 0, err
-	}
 	start := time.Now()
 	if err := c.write(protocol.AppendHSync(nil, c.address, protocol.SyncUpdate, update)); err != nil {
 		return 0, fmt.Errorf("send an edit: %w", err)
 	}
-	err = c.wait(ctx, func() bool { return c.acked >= want })
+	err := c.wait(ctx, func() bool { return c.acked >= want })
 	return time.Since(start), err
-}
-
-// appendText is the update of one insertion behind the character last, or at the
-// beginning of the root text.
-func appendText(client ydoc.ClientID, clock ydoc.Clock, last ydoc.ID, after bool, word string) []byte {
-	const contentString, hasOrigin = 4, 0x80
-	b := []byte{1, 1} // one client, one struct
-	b = lib0.AppendVarUint(b, uint64(client))
-	b = lib0.AppendVarUint(b, uint64(clock))
-	if after {
-		b = append(b, contentString|hasOrigin)
-		b = lib0.AppendVarUint(b, uint64(last.Client))
-		b = lib0.AppendVarUint(b, uint64(last.Clock))
-	} else {
-		b = append(b, contentString, 1) // the parent is a root
-		b = lib0.AppendVarString(b, demoRoot)
-	}
-	b = lib0.AppendVarString(b, word)
-	return append(b, 0) // deletes nothing
 }
 
 // wait returns when done says so. done is called with c.mu held.
@@ -301,7 +250,13 @@ func (c *demoClient) wait(ctx context.Context, done func() bool) error {
 func (c *demoClient) state() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return bytes.Clone(c.merged)
+	return c.doc.Encode(ydoc.V1)
+}
+
+func (c *demoClient) text() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.doc.Text(demoRoot).String()
 }
 
 func (c *demoClient) changed() <-chan struct{} {
