@@ -192,3 +192,18 @@ func TestRandomSessionsConverge(t *testing.T) {
 	t.Logf("first seed %d", *seed)
 	nodeTest(t, &process{stderr: &lockedBuffer{}}, 10*time.Minute, nil, "random.mjs", fmt.Sprint(*seed), fmt.Sprint(*sessions), "300")
 }
+
+func TestDemoShowsTwoClientsConverge(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := startServer(t, dir, "--mode", "approval")
+	out, err := exec.CommandContext(t.Context(), binary, "demo", "--url", p.url, "--data", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{"ada", "bob"} {
+		if !strings.Contains(string(out), name+` reads "Notes that work offline, on every device, on a box you own."`) {
+			t.Errorf("%s reads something else:\n%s", name, out)
+		}
+	}
+}
