@@ -92,7 +92,10 @@ func (d *Doc) checkChain(ci uint32) error {
 			return fmt.Errorf("item %d is marked a value: %v", i, c.isList())
 		}
 		if !c.isList() && it.next != none && !it.deleted() {
-			return fmt.Errorf("item %d is an old value and not deleted", i)
+			// A value of several elements may be cut, see SplitValue.
+			if next := &d.items[it.next]; next.client != it.client || next.clock != it.end() {
+				return fmt.Errorf("item %d is an old value and not deleted", i)
+			}
 		}
 		length += it.shown()
 		last = i
