@@ -99,6 +99,21 @@ func TestDeepNestingDegradesToText(t *testing.T) {
 	}
 }
 
+func TestListsAndMapsDegradeToTheirTexts(t *testing.T) {
+	doc := ydoc.NewDoc(ydoc.Options{})
+	list := doc.Array("list")
+	list.Append("a *text*", 5)
+	list.InsertType(2, ydoc.TypeText, "").AsText().Insert(0, "another")
+	if got, want := richtext.Markdown(list.Type), "a \\*text\\*\n\nanother\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	pages := doc.Map("pages")
+	pages.SetType("1", ydoc.TypeXMLFragment, "").AsXML().InsertElement(0, "heading").InsertText(0).Insert(0, "One")
+	if got, want := richtext.HTML(pages.Type), "<h1>One</h1>"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestOutputGrowsWithTheDocument(t *testing.T) {
 	doc := ydoc.NewDoc(ydoc.Options{})
 	table := doc.XML("x").InsertElement(0, "table")

@@ -23,6 +23,12 @@ func read(t ydoc.Type) []block {
 				return r.done()
 			}
 		}
+	case ydoc.TypeMap:
+		var r reader
+		for _, v := range t.AsMap().All() {
+			r.value(v, 0)
+		}
+		return r.done()
 	}
 	return children(t, 0)
 }
@@ -37,11 +43,19 @@ type reader struct {
 func children(t ydoc.Type, depth int) []block {
 	var r reader
 	for _, v := range t.AsArray().All() {
-		if c, ok := v.(ydoc.Type); ok {
-			r.element(c, depth)
-		}
+		r.value(v, depth)
 	}
 	return r.done()
+}
+
+// value reads what may stand where blocks stand. Of plain values only texts count.
+func (r *reader) value(v any, depth int) {
+	switch v := v.(type) {
+	case ydoc.Type:
+		r.element(v, depth)
+	case string:
+		r.add(block{kind: paragraph, spans: appendText(nil, v, marks{})})
+	}
 }
 
 func (r *reader) done() []block {
@@ -288,19 +302,24 @@ func inlineText(spans []span, t ydoc.Text) []span {
 	for _, op := range t.Delta() {
 		switch v := op.Insert.(type) {
 		case string:
-			m := readMarks(op.Attributes)
-			for i, line := range strings.Split(v, "\n") {
-				if i > 0 {
-					spans = append(spans, span{brk: true})
-				}
-				if line != "" {
-					spans = appendSpan(spans, span{text: line, marks: m})
-				}
-			}
+			spans = appendText(spans, v, readMarks(op.Attributes))
 		case ydoc.Type:
 			spans = appendSpan(spans, span{text: deepText(v)})
 		case ydoc.Object:
 			spans = embed(spans, v)
+		}
+	}
+	return spans
+}
+
+// appendText appends s, its line feeds as breaks.
+func appendText(spans []span, s string, m marks) []span {
+	for i, line := range strings.Split(s, "\n") {
+		if i > 0 {
+			spans = append(spans, span{brk: true})
+		}
+		if line != "" {
+			spans = appendSpan(spans, span{text: line, marks: m})
 		}
 	}
 	return spans
