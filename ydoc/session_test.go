@@ -39,13 +39,19 @@ type replica struct {
 // yjsSession is a session of real Yjs clients, and of documents that read it: in
 // order, out of order with repetitions, and merged to one update.
 type yjsSession struct {
-	Clients   int
-	Cleanup   bool // Yjs deletes redundant formatting
-	Foreign   bool // ywasm took part, and one more reader has what it held in the end
-	Pool      [][2][]byte
-	Replicas  []replica
-	Events    [][]string
-	Emitted   [][][]byte
+	Clients  int
+	Cleanup  bool // Yjs deletes redundant formatting
+	Foreign  bool // ywasm took part, and one more reader has what it held in the end
+	Pool     [][2][]byte
+	Replicas []replica
+	Events   [][]string
+	Emitted  [][][]byte
+	Middle   struct { // of the reader that is told out of order
+		Step        int
+		Read        string
+		StateVector []byte
+		Pending     bool
+	}
 	Snapshots []struct {
 		Replica  int
 		Snapshot []byte
@@ -120,6 +126,11 @@ func (s *yjsSession) check(t *testing.T, y *yjs, i int, result *sessionResult) e
 		if watched && entry[1] != 0 && !s.Foreign {
 			if err := s.checkEmitted(step, emitted); err != nil {
 				return err
+			}
+		}
+		if i == s.Clients+1 && step == s.Middle.Step {
+			if err := s.checkMiddle(d, r); err != nil {
+				return fmt.Errorf("step %d: %w", step, err)
 			}
 		}
 		for _, p := range s.Positions {
@@ -198,6 +209,44 @@ func (s *yjsSession) checkEmitted(step int, t *ydoc.Transaction) error {
 	for k, f := range []ydoc.Format{ydoc.V1, ydoc.V2} {
 		if got := t.Update(f); !bytes.Equal(got, want[k]) {
 			return fmt.Errorf("step %d: emitted in format %d\n got %x\nwant %x", step, f, got, want[k])
+		}
+	}
+	return nil
+}
+
+// checkMiddle looks at a document that lacks much. Its state holds even what waits:
+// another that gets that and then the rest comes to the same.
+func (s *yjsSession) checkMiddle(d *ydoc.Doc, r *replica) error {
+	if got := read(d); got != s.Middle.Read {
+		return fmt.Errorf("content differs:\n%s", difference(got, s.Middle.Read))
+	}
+	if got := d.StateVector().Encode(); !bytes.Equal(got, s.Middle.StateVector) {
+		return fmt.Errorf("state vector is %x, want %x", got, s.Middle.StateVector)
+	}
+	if d.Pending() != s.Middle.Pending {
+		return fmt.Errorf("pending is %v, want %v", d.Pending(), s.Middle.Pending)
+	}
+	for _, f := range []ydoc.Format{ydoc.V1, ydoc.V2} {
+		other := ydoc.NewDoc(ydoc.Options{KeepDeleted: !r.GC})
+		if err := other.Apply(d.Encode(f), f); err != nil {
+			return err
+		}
+		if got := read(other); got != s.Middle.Read || other.Pending() != s.Middle.Pending {
+			return fmt.Errorf("state in format %d read again, pending %v:\n%s", f, other.Pending(), difference(got, s.Middle.Read))
+		}
+		for _, entry := range r.Log[s.Middle.Step+1:] {
+			if entry[1] == 0 {
+				continue // it cleaned up on its own
+			}
+			if err := other.Apply(s.Pool[entry[0]][f-1], f); err != nil {
+				return err
+			}
+		}
+		if got := read(other); !s.Cleanup && got != r.Read {
+			return fmt.Errorf("state in format %d and the rest:\n%s", f, difference(got, r.Read))
+		}
+		if err := other.Check(); err != nil {
+			return err
 		}
 	}
 	return nil

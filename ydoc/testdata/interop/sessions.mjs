@@ -240,10 +240,17 @@ function session ({ seed, edits }) {
   // Others read: in order, out of order with repetitions, and all at once.
   const readers = [new Replica(pool, 99, true), new Replica(pool, 98, false), new Replica(pool, 97, rnd() < 0.5)]
   watch(readers[0])
+  let middle
   const all = pool.list.map((_, k) => k)
   const f = format()
   for (const k of all) readers[0].apply(k, f)
-  for (const k of shuffle([...all, ...all.filter(() => rnd() < 0.2)], rnd)) readers[1].apply(k, format())
+  for (const k of shuffle([...all, ...all.filter(() => rnd() < 0.2)], rnd)) {
+    readers[1].apply(k, format())
+    if (!middle && readers[1].log.length >= all.length / 2) {
+      const { doc, log, pending } = readers[1]
+      middle = { step: log.length - 1, read: read(doc), stateVector: base64(Y.encodeStateVector(doc)), pending }
+    }
+  }
   readers[2].apply(pool.add(Y.mergeUpdates(all.map(k => pool.list[k][0])), Y.mergeUpdatesV2(all.map(k => pool.list[k][1]))), format())
 
   if (foreigner) {
@@ -271,6 +278,7 @@ function session ({ seed, edits }) {
     replicas: answers,
     events: readers[0].events,
     emitted: readers[0].emitted,
+    middle,
     // Not what was read then: pairs of surrogates may have been cut since.
     snapshots: snapshots.map(({ replica, snapshot }) => ({
       replica,
