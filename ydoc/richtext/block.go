@@ -21,19 +21,20 @@ const (
 // mean, whatever they call it.
 type block struct {
 	kind    kind
-	level   int    // of a heading, 1 to 6
-	ordered bool   // a list
-	loose   bool   // a list made of items that stood side by side
-	start   int    // number of the first item of an ordered list
-	task    bool   // an item that may be done
-	done    bool   // an item
-	header  bool   // a cell
-	colspan int    // of a cell
-	rowspan int    // of a cell
-	text    string // of code
-	lang    string // of code
-	image   image  // of a picture
-	spans   []span // of a paragraph or a heading
+	level   int      // of a heading, 1 to 6
+	ordered bool     // a list
+	loose   bool     // a list made of items that stood side by side
+	start   int      // number of the first item of an ordered list
+	task    bool     // an item that may be done
+	done    bool     // an item
+	header  bool     // a cell
+	colspan int      // of a cell
+	rowspan int      // of a cell
+	text    string   // of code
+	lines   []string // of code that is read line by line, before they are text
+	lang    string   // of code
+	image   image    // of a picture
+	spans   []span   // of a paragraph or a heading
 	blocks  []block
 }
 
@@ -70,15 +71,22 @@ const (
 	inlineCode
 )
 
-// appendSpan joins s to the last span if it goes on like it.
-func appendSpan(spans []span, s span) []span {
-	if n := len(spans); n > 0 && s.text != "" {
-		if last := &spans[n-1]; last.text != "" && last.marks == s.marks {
-			last.text += s.text
-			return spans
+// join joins texts side by side that have equal marks.
+func join(spans []span) []span {
+	var out []span
+	for i := 0; i < len(spans); {
+		n := i + 1
+		for n < len(spans) && spans[i].text != "" && spans[n].text != "" && spans[n].marks == spans[i].marks {
+			n++
 		}
+		s := spans[i]
+		if n > i+1 {
+			s.text = plain(spans[i:n])
+		}
+		out = append(out, s)
+		i = n
 	}
-	return append(spans, s)
+	return out
 }
 
 // plain returns the text of spans, breaks as line feeds.

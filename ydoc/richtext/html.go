@@ -158,7 +158,7 @@ var htmlMarks = []struct {
 // are clicked as one.
 func (w *htmlWriter) spans(spans []span) {
 	link := ""
-	for _, s := range spans {
+	for _, s := range join(spans) {
 		if s.marks.link != link {
 			if link != "" {
 				w.b.WriteString("</a>")

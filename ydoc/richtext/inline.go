@@ -27,7 +27,7 @@ var tags = map[markSet]string{
 
 // inlineMarkdown writes spans on one line, but for breaks, which are written as brk.
 func inlineMarkdown(spans []span, brk string, inTable bool) string {
-	tokens := tokenize(settle(spans), brk, inTable)
+	tokens := tokenize(settle(join(spans)), brk, inTable)
 	for pass := 0; repair(tokens, pass > 8); pass++ {
 	}
 	var b strings.Builder

@@ -263,7 +263,7 @@ func fileLink(t ydoc.Type) (span, bool) {
 // inline reads what is in t as inline content.
 func inline(spans []span, t ydoc.Type, depth int) []span {
 	if depth >= maxDepth {
-		return appendSpan(spans, span{text: deepText(t)})
+		return append(spans, span{text: deepText(t)})
 	}
 	for _, v := range t.AsArray().All() {
 		c, ok := v.(ydoc.Type)
@@ -287,11 +287,11 @@ func inlineElement(spans []span, t ydoc.Type, depth int) []span {
 		return append(spans, span{image: &i})
 	case "mention":
 		if name := attribute(t, "label", "id", "name"); name != "" {
-			return appendSpan(spans, span{text: "@" + strings.TrimPrefix(name, "@")})
+			return append(spans, span{text: "@" + strings.TrimPrefix(name, "@")})
 		}
 	case "emoji":
 		if name := attribute(t, "emoji", "name"); name != "" {
-			return appendSpan(spans, span{text: name})
+			return append(spans, span{text: name})
 		}
 	}
 	return inline(spans, t, depth+1)
@@ -304,7 +304,7 @@ func inlineText(spans []span, t ydoc.Text) []span {
 		case string:
 			spans = appendText(spans, v, readMarks(op.Attributes))
 		case ydoc.Type:
-			spans = appendSpan(spans, span{text: deepText(v)})
+			spans = append(spans, span{text: deepText(v)})
 		case ydoc.Object:
 			spans = embed(spans, v)
 		}
@@ -319,7 +319,7 @@ func appendText(spans []span, s string, m marks) []span {
 			spans = append(spans, span{brk: true})
 		}
 		if line != "" {
-			spans = appendSpan(spans, span{text: line, marks: m})
+			spans = append(spans, span{text: line, marks: m})
 		}
 	}
 	return spans
@@ -334,13 +334,13 @@ func embed(spans []span, o ydoc.Object) []span {
 			return append(spans, span{image: &image{src: imageURL(s)}})
 		case "video", "formula":
 			if s != "" {
-				return appendSpan(spans, span{text: s, marks: marks{link: linkURL(s)}})
+				return append(spans, span{text: s, marks: marks{link: linkURL(s)}})
 			}
 		case "mention":
 			if o, ok := m.Value.(ydoc.Object); ok {
 				for _, m := range o {
 					if s, ok := m.Value.(string); ok && m.Key == "value" {
-						return appendSpan(spans, span{text: "@" + s})
+						return append(spans, span{text: "@" + s})
 					}
 				}
 			}

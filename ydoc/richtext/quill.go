@@ -19,6 +19,11 @@ func readLines(t ydoc.Text) []block {
 	for _, l := range lines(t) {
 		blocks = appendLine(blocks, l)
 	}
+	for i := range blocks {
+		if blocks[i].kind == code {
+			blocks[i].text = strings.Join(blocks[i].lines, "\n")
+		}
+	}
 	return blocks
 }
 
@@ -32,7 +37,7 @@ func lines(t ydoc.Text) []line {
 			parts := strings.Split(v, "\n")
 			for i, part := range parts {
 				if part != "" {
-					spans = appendSpan(spans, span{text: part, marks: m})
+					spans = append(spans, span{text: part, marks: m})
 				}
 				if i < len(parts)-1 {
 					out = append(out, line{spans, op.Attributes})
@@ -40,7 +45,7 @@ func lines(t ydoc.Text) []line {
 				}
 			}
 		case ydoc.Type:
-			spans = appendSpan(spans, span{text: deepText(v)})
+			spans = append(spans, span{text: deepText(v)})
 		case ydoc.Object:
 			if len(v) == 1 && v[0].Key == "divider" {
 				if len(spans) > 0 {
@@ -103,9 +108,9 @@ func appendLine(blocks []block, l line) []block {
 			return blocks
 		}
 	case b.kind == code:
-		b = block{kind: code, lang: strings.TrimPrefix(language, "plain"), text: plain(l.spans)}
+		b = block{kind: code, lang: strings.TrimPrefix(language, "plain"), lines: []string{plain(l.spans)}}
 		if last != nil && last.kind == code && last.lang == b.lang {
-			last.text += "\n" + b.text
+			last.lines = append(last.lines, b.lines...)
 			return blocks
 		}
 	}
