@@ -357,6 +357,7 @@ func eachSession(t *testing.T, check func(seed uint64, edits int) error) (sessio
 			panic(p)
 		}
 	}()
+	t.Logf("-session.seed=%d", first)
 	start := time.Now()
 	for seed := first; ; seed++ {
 		edits := 2 + int(seed%50)
