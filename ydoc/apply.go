@@ -222,42 +222,43 @@ func (d *Doc) lengthen(i, n uint32) {
 // integrate makes an item of n, or a GC struct if what is around it was collected.
 func (a *application) integrate(n *node, ci uint32, k known) {
 	d := a.d
-	it := item{
-		clock: uint32(n.clock), length: uint32(n.length), client: ci, origin: k.origin, right: k.right,
-		prev: none, next: none, chain: none, kind: n.kind(), flags: n.flags & (flagAny | flagWTF),
-	}
 	lost := n.isGC()
-	left, right := none, none
+	left, right, chain := none, none, none
 	if k.origin.client != none {
 		left = d.endingAt(k.origin)
-		lost = lost || d.items[left].isGC()
+		it := &d.items[left]
+		lost = lost || it.isGC()
+		chain, right = it.chain, it.next
 	}
-	if k.right.client != none {
-		if left != none {
-			right = d.items[left].next
-		}
+	if k.right.client == none {
+		right = none
+	} else {
 		if right == none || d.items[right].id() != k.right {
 			right = d.startingAt(k.right)
 		}
-		lost = lost || d.items[right].isGC()
-	}
-	if !lost {
-		switch {
-		case left != none:
-			it.chain = d.items[left].chain
-		case right != none:
-			it.chain = d.items[right].chain
-		default:
-			it.chain = a.chain(n, k.parent)
-			lost = it.chain == none
+		it := &d.items[right]
+		lost = lost || it.isGC()
+		if left == none {
+			chain = it.chain
 		}
 	}
+	if !lost && left == none && right == none {
+		chain = a.chain(n, k.parent)
+		lost = chain == none
+	}
 	if lost {
-		d.addGC(ci, it.clock, it.length)
+		d.addGC(ci, uint32(n.clock), uint32(n.length))
 		return
 	}
-	a.store(n, &it)
-	d.integrate(&it, left, right)
+	i := d.newSlot()
+	it := &d.items[i]
+	it.clock, it.length, it.client = uint32(n.clock), uint32(n.length), ci
+	it.prev, it.next, it.chain = none, none, chain
+	it.kind, it.flags = n.kind(), n.flags&(flagAny|flagWTF)
+	it.origin, it.right = k.origin, k.right
+	it.off, it.size = 0, 0
+	a.store(n, it)
+	d.integrate(i, left, right)
 }
 
 // chain returns the chain that n, which has no neighbours, says it is in; none if that

@@ -27,13 +27,12 @@ func (d *Doc) startingAt(id ref) uint32 {
 	return i
 }
 
-// append puts it behind all that its client made and returns its index.
-func (d *Doc) append(it *item) uint32 {
+// append puts item i behind all that its client made.
+func (d *Doc) append(i uint32) {
+	it := &d.items[i]
 	c := &d.clients[it.client]
-	i := d.newItem(it)
 	c.run.add(it.clock, i)
 	c.next += it.length
-	return i
 }
 
 func (d *Doc) addGC(client, clock, length uint32) {
@@ -45,15 +44,16 @@ func (d *Doc) addGC(client, clock, length uint32) {
 			return
 		}
 	}
-	d.append(&item{
+	d.append(d.newItem(&item{
 		clock: clock, length: length, client: client, origin: noRef, right: noRef,
 		prev: none, next: none, chain: none, kind: kindGC, flags: isDeleted,
-	})
+	}))
 }
 
-// integrate puts it, whose content is stored, into its chain between left and right,
-// or beside what others put there meanwhile (section 5.4), and returns its index.
-func (d *Doc) integrate(it *item, left, right uint32) uint32 {
+// integrate puts item i, whose content is stored, into its chain between left and
+// right, or beside what others put there meanwhile (section 5.4).
+func (d *Doc) integrate(i, left, right uint32) {
+	it := &d.items[i]
 	ch := &d.chains[it.chain]
 	if left != none {
 		if d.items[left].next != right {
@@ -74,7 +74,7 @@ func (d *Doc) integrate(it *item, left, right uint32) uint32 {
 	if it.kind == kindDeleted {
 		it.flags |= isDeleted
 	}
-	i := d.append(it)
+	d.append(i)
 	if left != none {
 		d.items[left].next = i
 	} else {
@@ -94,7 +94,6 @@ func (d *Doc) integrate(it *item, left, right uint32) uint32 {
 		d.remove(left)
 	}
 	d.arrive(i)
-	return i
 }
 
 // amongRivals returns what is to be on the left of it, which may be anywhere between

@@ -75,24 +75,29 @@ func roomFor(size uint32) uint32 { return 1 << bits.Len32(max(size, 16)-1) }
 
 func (d *Doc) content(it *item) []byte { return d.text[it.off : it.off+it.size] }
 
-// newItem puts it into a free place, behind all items of its client.
+// newItem puts it into a free place.
 func (d *Doc) newItem(it *item) uint32 {
-	i := d.freeItem
-	if i != none {
+	i := d.newSlot()
+	d.items[i] = *it
+	return i
+}
+
+// newSlot returns a free place for an item, in which is anything.
+func (d *Doc) newSlot() uint32 {
+	if i := d.freeItem; i != none {
 		d.freeItem = d.items[i].next
-		d.items[i] = *it
 		return i
 	}
-	i = uint32(len(d.items))
-	if len(d.items) == cap(d.items) {
-		more := max(16, len(d.items))
-		if len(d.items) > 1<<15 {
+	n := len(d.items)
+	if n == cap(d.items) {
+		more := max(16, n)
+		if n > 1<<15 {
 			more /= 4
 		}
 		d.items = slices.Grow(d.items, more)
 	}
-	d.items = append(d.items, *it)
-	return i
+	d.items = d.items[:n+1]
+	return uint32(n)
 }
 
 func (d *Doc) releaseItem(i uint32) {

@@ -90,7 +90,9 @@ func (d *Doc) insert(chain, left, right uint32, kind, flags uint8, content []byt
 	}
 	it.off, it.size = uint32(len(d.text)), uint32(len(content))
 	d.text = append(d.text, content...)
-	return d.integrate(&it, left, right)
+	i := d.newItem(&it)
+	d.integrate(i, left, right)
+	return i
 }
 
 func (d *Doc) nextClock() uint32 {
@@ -137,7 +139,7 @@ func (d *Doc) insertType(chain, left, right uint32, ref TypeRef, name string) Ty
 	if right != none {
 		it.right = d.items[right].id()
 	}
-	d.integrate(&it, left, right)
+	d.integrate(d.newItem(&it), left, right)
 	return Type{d, b}
 }
 

@@ -94,24 +94,16 @@ func (r *run) near(clock uint32) (at int, ok bool) {
 	if r.hint.page >= len(r.pages) {
 		return 0, false
 	}
-	e, from := r.pages[r.hint.page].entries, r.hint.at
-	if from >= len(e) {
+	e := r.pages[r.hint.page].entries
+	at = min(r.hint.at+8, len(e)-1)
+	first := max(r.hint.at-8, 0)
+	if first > at || clock < e[first].clock || clock >= e[at].clock {
 		return 0, false
 	}
-	if e[from].clock <= clock {
-		for at := from + 1; at < min(len(e), from+8); at++ {
-			if clock < e[at].clock {
-				return at - 1, true
-			}
-		}
-		return 0, false
+	for e[at].clock > clock {
+		at--
 	}
-	for at := from - 1; at >= max(0, from-8); at-- {
-		if e[at].clock <= clock {
-			return at, true
-		}
-	}
-	return 0, false
+	return at, true
 }
 
 // add puts an item behind all others.
