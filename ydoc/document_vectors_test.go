@@ -134,6 +134,23 @@ func TestDocumentsAtSnapshotsOfTheVectors(t *testing.T) {
 	}
 }
 
+func TestRootsOfAnOldDocumentAreReadAsThoseOfTheNewOne(t *testing.T) {
+	d := ydoc.NewDoc(ydoc.Options{KeepDeleted: true})
+	d.Text("t").EmbedType(0, ydoc.TypeArray, "", nil)
+	s := d.Snapshot()
+	d.Text("t").Insert(1, "text")
+	old, err := d.At(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ref := old.Root("t").Ref(); ref != ydoc.TypeText {
+		t.Errorf("the root is of type %d", ref)
+	}
+	if got := d.Restore(old).Update(ydoc.V1); len(got) == 0 || d.Text("t").Len() != 1 {
+		t.Errorf("restored by %x, %d elements", got, d.Text("t").Len())
+	}
+}
+
 func TestForeignUpdatesApply(t *testing.T) {
 	for _, v := range readDocumentVectors(t).Foreign {
 		d := newDocWith(t, ydoc.Options{}, unhex(t, v.V1))

@@ -26,8 +26,8 @@ func (s Snapshot) Equal(other Snapshot) bool {
 }
 
 // At returns a new document as d was at the moment of s. Of content that was deleted
-// since d must hold what it was: see Options.KeepDeleted. Errors are ErrCollected and
-// ErrUnknown.
+// since d must hold what it was: see Options.KeepDeleted. Roots are read there as they
+// are in d. Errors are ErrCollected and ErrUnknown.
 func (d *Doc) At(s Snapshot) (*Doc, error) {
 	for client, next := range s.StateVector.All() {
 		ci := d.clientAt(client)
@@ -39,6 +39,11 @@ func (d *Doc) At(s Snapshot) (*Doc, error) {
 		}
 	}
 	old := NewDoc(Options{})
+	for b := range d.branches {
+		if br := &d.branches[b]; br.item == none && !br.dead && br.ref != unknownType {
+			old.rootAs(string(d.branchName(uint32(b))), br.ref)
+		}
+	}
 	return old, old.ApplyUpdate(d.until(s))
 }
 
