@@ -17,10 +17,13 @@ const run = (command, args, env = {}) =>
 
 const only = process.argv[2]
 const round = (v, digits) => v === undefined ? '' : +v.toFixed(digits)
+// bench returns the best of a few runs, as the rivals do.
 const bench = (pattern, time, env) => {
-  const out = run('go', ['test', './ydoc', '-run', 'MergeOfATrace', '-bench', pattern, '-benchtime', time], env)
+  const out = run('go', ['test', './ydoc', '-run', 'MergeOfATrace', '-bench', pattern, '-benchtime', time, '-count', '5', '-timeout', '20m'], env)
   const ours = new Map()
-  for (const [, name, ns] of out.matchAll(/^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns\/op/gm)) ours.set(name, ns / 1e6)
+  for (const [, name, ns] of out.matchAll(/^Benchmark(\S+?)(?:-\d+)?\s+\d+\s+([\d.]+) ns\/op/gm)) {
+    ours.set(name, Math.min(ours.get(name) ?? Infinity, ns / 1e6))
+  }
   return { out, ours }
 }
 
@@ -28,7 +31,7 @@ traceUpdates('automerge-paper') // fills the cache that all read
 console.log(`${run('go', ['version']).trim()}, node ${process.version}, yjs 13.6.33, ywasm 0.18.3`)
 
 if (only !== 'documents') {
-  const { ours } = bench('Merge|Merged', '1s', { HEAPSYNC_BENCH_MERGED: joined })
+  const { ours } = bench('Merge|Merged', '300ms', { HEAPSYNC_BENCH_MERGED: joined })
   const { times, sizes } = JSON.parse(run('node', [join(here, 'rivals.mjs'), joined]))
   console.log(`merge of all updates: ydoc ${sizes.mergedByYdoc} bytes, yjs ${sizes.mergedByYjs}; state of the document ${sizes.state}`)
   console.table(Object.fromEntries([...ours].map(([name, ms]) => [name, {
@@ -39,7 +42,7 @@ if (only !== 'documents') {
 }
 
 if (only !== 'bytes') {
-  const { out, ours } = bench('Document', '300ms')
+  const { out, ours } = bench('Document', '100ms')
   const { times } = JSON.parse(run('node', [join(here, 'documents.mjs')]))
   console.table(Object.fromEntries([...ours].filter(([name]) => name !== 'DocumentMemory').map(([name, ms]) => {
     const { yjs, ywasm } = times[name.replace('Document/', '')] ?? {}
