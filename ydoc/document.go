@@ -148,6 +148,17 @@ func (d *Doc) StateVector() StateVector {
 	return sv
 }
 
+// EncodeStateVector returns StateVector encoded.
+func (d *Doc) EncodeStateVector() []byte {
+	b := make([]byte, 10+13*len(d.clients)) // ids have 53 bits, clocks 32
+	n := putUint(b, 0, uint64(len(d.clients)))
+	for _, i := range d.descending() {
+		c := &d.clients[i]
+		n = putUint(b, putUint(b, n, uint64(c.id)), uint64(c.next))
+	}
+	return b[:n]
+}
+
 // Apply applies an update from a stranger. Structs and deletions that refer to what
 // is missing are kept until it comes. What is refused, by DecodeUpdate or because
 // Options say that it is too much, is a *DecodeError and changes nothing.

@@ -126,7 +126,7 @@ func wantSame(t *testing.T, what string, d *ydoc.Doc, s stated) {
 	if d.Pending() != s.Pending {
 		t.Fatalf("%s: pending is %v", what, d.Pending())
 	}
-	wantHex(t, what+": state vector", d.StateVector().Encode(), s.StateVector)
+	wantHex(t, what+": state vector", d.EncodeStateVector(), s.StateVector)
 	wantHex(t, what+": state", d.Encode(ydoc.V1), s.State)
 	wantHex(t, what+": state in V2", d.Encode(ydoc.V2), s.StateV2)
 	if t.Failed() {
