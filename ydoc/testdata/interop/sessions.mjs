@@ -43,7 +43,7 @@ class Replica {
   constructor (pool, clientID, gc) {
     this.pool = pool
     this.doc = declare(new Y.Doc({ gc }))
-    this.doc.clientID = clientID
+    this.doc.clientID = this.clientID = clientID
     this.doc.on('update', (v1, origin) => { if (origin !== 'remote') this.hear(pool.add(v1, null), 0) })
     this.doc.on('updateV2', (v2, origin) => { if (origin !== 'remote') pool.list[pool.list.length - 1][1] = v2 })
   }
@@ -81,6 +81,17 @@ class Replica {
     }
   }
 
+  // straighten puts in the place of doc what others make of the same updates. Yjs, when
+  // it undoes, may place items where nobody else does.
+  straighten () {
+    const twin = declare(new Y.Doc({ gc: this.doc.gc }))
+    const before = cleanup
+    cleanup = false // what was deleted by cleaning up is in the log
+    for (const [k, format] of this.log) if (k >= 0) format === 2 ? Y.applyUpdateV2(twin, this.pool.list[k][1]) : Y.applyUpdate(twin, this.pool.list[k][0])
+    cleanup = before
+    if (read(twin) !== read(this.doc)) this.doc = twin
+  }
+
   get pending () {
     return this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null
   }
@@ -91,7 +102,7 @@ class Replica {
     const since = Y.encodeStateVector(known)
     return {
       gc: this.doc.gc,
-      clientID: this.doc.clientID,
+      clientID: this.clientID,
       log: this.log,
       edits: this.edits,
       undone: this.undone,
@@ -269,6 +280,7 @@ function session ({ seed, edits }) {
     }
   }
 
+  for (const r of replicas) if (r.undone && read(r.doc) !== read(readers[0].doc)) r.straighten()
   const answers = [...replicas, ...readers].map(r => r.answer(rnd))
   return {
     clients,
@@ -378,6 +390,7 @@ const peers = {
       else editors[at]('user')
     }
     if (last) for (const r of replicas) for (let k = 0; k < pool.list.length; k++) if (!r.heard.has(k)) r.apply(k, 1 + Math.floor(rnd() * 2))
+    if (last) replicas.forEach((r, i) => { if (managers[i]) r.straighten() })
     const made = pool.list.slice(mixed.told).map(([v1, v2]) => [base64(v1), base64(v2)])
     mixed.told = pool.list.length
     return { made, reads: last ? replicas.map(r => read(r.doc)) : [], pending: replicas.some(r => r.pending) }
