@@ -84,12 +84,17 @@ class Replica {
   // straighten puts in the place of doc what others make of the same updates. Yjs, when
   // it undoes, may place items where nobody else does.
   straighten () {
-    const twin = declare(new Y.Doc({ gc: this.doc.gc }))
+    const { doc } = this
     const before = cleanup
     cleanup = false // what was deleted by cleaning up is in the log
-    for (const [k, format] of this.log) if (k >= 0) format === 2 ? Y.applyUpdateV2(twin, this.pool.list[k][1]) : Y.applyUpdate(twin, this.pool.list[k][0])
+    this.doc = declare(new Y.Doc({ gc: doc.gc }))
+    for (const [k, format] of this.log) {
+      if (k < 0) continue
+      format === 2 ? Y.applyUpdateV2(this.doc, this.pool.list[k][1]) : Y.applyUpdate(this.doc, this.pool.list[k][0])
+      this.wake()
+    }
     cleanup = before
-    if (read(twin) !== read(this.doc)) this.doc = twin
+    if (read(this.doc) === read(doc)) this.doc = doc
   }
 
   get pending () {
