@@ -199,14 +199,7 @@ func (s *decoding) free() {
 	if (cap(u.nodes)+cap(u.spare))*nodeSize > maxPooled>>5 {
 		return
 	}
-	if len(u.srcs) > 0 {
-		clear(u.srcs[1:])
-		u.srcs = u.srcs[:1]
-		u.srcs[0] = u.srcs[0][:0]
-	}
-	u.nodes, u.parents, u.blocks, u.groups = u.nodes[:0], u.parents[:0], u.blocks[:0], u.groups[:0]
-	u.deletes = DeleteSet{ranges: u.deletes.ranges[:0]}
-	u.types, u.subs, u.mixed = false, false, false
+	u.reset()
 	s.d.r.Reset(nil)
 	decoders.Put(s)
 }

@@ -24,15 +24,7 @@ type Merger struct {
 
 // Reset forgets all updates.
 func (m *Merger) Reset() {
-	u := &m.u
-	if len(u.srcs) > 0 {
-		clear(u.srcs[1:])
-		u.srcs = u.srcs[:1]
-		u.srcs[0] = u.srcs[0][:0]
-	}
-	u.nodes, u.parents, u.blocks, u.groups = u.nodes[:0], u.parents[:0], u.blocks[:0], u.groups[:0]
-	u.deletes = DeleteSet{ranges: u.deletes.ranges[:0]}
-	u.types, u.subs, u.mixed = false, false, false
+	m.u.reset()
 	m.dirty = false
 }
 
@@ -42,7 +34,7 @@ func (m *Merger) Reset() {
 // harm. Memory is bounded by the size of b, and for V2 by a million structs and more.
 func (m *Merger) Add(b []byte, f Format) error {
 	u := &m.u
-	nodes, parents, srcs, types, mixed := len(u.nodes), len(u.parents), len(u.srcs), u.types, u.mixed
+	nodes, parents, srcs, types, subs, mixed := len(u.nodes), len(u.parents), len(u.srcs), u.types, u.subs, u.mixed
 	blocks, deletes := len(u.blocks), len(u.deletes.ranges)
 	var lastBlock block
 	var lastDelete deletion
@@ -55,7 +47,8 @@ func (m *Merger) Add(b []byte, f Format) error {
 	m.d.set, m.d.lim = &u.set, trusted
 	m.dirty = true
 	if err := m.d.update(b, f); err != nil {
-		u.nodes, u.parents, u.srcs, u.types, u.mixed = u.nodes[:nodes], u.parents[:parents], u.srcs[:max(srcs, 1)], types, mixed
+		u.nodes, u.parents, u.srcs = u.nodes[:nodes], u.parents[:parents], u.srcs[:max(srcs, 1)]
+		u.types, u.subs, u.mixed = types, subs, mixed
 		u.blocks, u.deletes.ranges = u.blocks[:blocks], u.deletes.ranges[:deletes]
 		if blocks > 0 {
 			u.blocks[blocks-1] = lastBlock

@@ -26,6 +26,18 @@ type Update struct {
 	spare []node // memory to sort in
 }
 
+// reset empties u and keeps its memory, but for the bytes it referred to.
+func (u *Update) reset() {
+	if len(u.srcs) > 0 {
+		clear(u.srcs[1:])
+		u.srcs = u.srcs[:1]
+		u.srcs[0] = u.srcs[0][:0]
+	}
+	u.nodes, u.parents, u.blocks, u.groups = u.nodes[:0], u.parents[:0], u.blocks[:0], u.groups[:0]
+	u.deletes = DeleteSet{ranges: u.deletes.ranges[:0]}
+	u.types, u.subs, u.mixed = false, false, false
+}
+
 // order sorts what the set holds into groups, drops what is there twice and cuts
 // what overlaps; of two structs for one clock the one that begins first stays, then
 // the one that was read first. It may be called again after the set has grown.

@@ -71,7 +71,7 @@ func BenchmarkDocument(b *testing.B) {
 		})
 	}
 	b.Run("B4/type", func(b *testing.B) {
-		tr := readTrace(b, "automerge-paper")
+		tr, _ := readTrace(b, "automerge-paper")
 		patches := tr.patches()
 		b.ResetTimer()
 		for b.Loop() {

@@ -68,7 +68,8 @@ func (d *Doc) appendDeletes(ranges []deletion) []deletion {
 	return ranges
 }
 
-// Update returns what the transaction did as one update, and nil if it did nothing.
+// Update returns what the transaction did as one update, and nil if it did nothing. The
+// bytes are the caller's.
 func (t *Transaction) Update(f Format) []byte {
 	if t.Empty() {
 		return nil

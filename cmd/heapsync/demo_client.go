@@ -215,7 +215,7 @@ func (c *demoClient) sync(t protocol.SyncType, payload []byte) error {
 func (c *demoClient) typeWord(ctx context.Context, word string) (time.Duration, error) {
 	c.mu.Lock()
 	text := c.doc.Text(demoRoot)
-	update := bytes.Clone(c.doc.Transact(func() { text.Insert(text.Len(), word) }).Update(ydoc.V1))
+	update := c.doc.Transact(func() { text.Insert(text.Len(), word) }).Update(ydoc.V1)
 	c.edits++
 	want := c.edits
 	c.mu.Unlock()
