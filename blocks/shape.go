@@ -25,7 +25,7 @@ func (l *Log) shape(ctx context.Context, a *activeBlock, in *incoming, u *ydoc.U
 	v := u.Values()
 	s.Keyed, s.Wide = s.Keyed || v.Keyed, s.Wide || v.Wide
 	mayBeWide := s.Wide || s.Keyed && v.Unsure
-	if s.Depth <= l.limits.TypeDepth && s.Items*s.Branches <= 2*l.limits.steps(s.Items) && !mayBeWide {
+	if s.Depth <= l.limits.TypeDepth && partsPerItem*s.Items*s.Branches <= l.limits.steps(s.Items) && !mayBeWide {
 		return s, nil
 	}
 	st, err := l.readWithQueued(ctx, a, in)
@@ -56,7 +56,7 @@ func (l *Log) exactShape(u *ydoc.Update) (Shape, error) {
 		return s, &Refusal{CodeTooEntangled, fmt.Sprintf("the update begins and ends so many items at the same places that it takes more than %d steps to tell their order", limit)}
 	}
 	v := u.Values()
-	s.Items, s.Branches = int64(items), steps/max(int64(items), 1)+1
+	s.Items, s.Branches = int64(items), steps/(partsPerItem*max(int64(items), 1))+1
 	s.Keyed, s.Wide = v.Keyed, v.Wide
 	return s, nil
 }
@@ -64,6 +64,12 @@ func (l *Log) exactShape(u *ydoc.Update) (Shape, error) {
 // stepsPerItem is how many steps each item of a document adds to Limits.Steps: what it
 // costs to find out must stay in proportion to the edits that make it necessary.
 const stepsPerItem = 32
+
+// partsPerItem is how many parts of an item there are at most, over all items: each
+// refers to two others, and may cut both. So what was not asked about is never beyond
+// the limit, and who edits a document that others have brought near it is not refused
+// for what they did.
+const partsPerItem = 3
 
 // steps is how many steps it may take to find the places of so many items.
 func (l *Limits) steps(items int64) int64 { return l.Steps + stepsPerItem*items }

@@ -20,8 +20,8 @@ func (u *Update) IntegrationSteps(limit int) int {
 }
 
 // Branches counts the items of u, and how many of them do not follow the element
-// before them of their own client. IntegrationSteps is at most the product of the
-// two, of a whole state.
+// before them of their own client. Of a whole state IntegrationSteps is at most three
+// times the product of the two: references cut an item into three parts on average.
 func (u *Update) Branches() (items, branches int) {
 	for _, g := range u.groups {
 		for i := g.from; i < g.to; i++ {
