@@ -3,6 +3,7 @@ package ydoc
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -86,4 +87,71 @@ func (d *Doc) until(s Snapshot) *Update {
 	m.Exact = true
 	m.Add(w.write(s.Deletes), V2) // ours
 	return m.Update()
+}
+
+// Changes returns how many UTF-16 code units of text there were at the moment of to and
+// not at that of from, and the other way round. What was written and deleted in between
+// is in neither, nor is formatting, anything embedded, and the values of maps and
+// attributes. Text that d has lost or never had does not count: for exact numbers d
+// must know both moments and have been made with Options.KeepDeleted.
+//
+// It takes time linear in the items of d and in the deletions of both.
+func (d *Doc) Changes(from, to Snapshot) (added, removed int) {
+	for ci := range d.clients {
+		c := &d.clients[ci]
+		before, after := from.writing(c.id), to.writing(c.id)
+		for _, pg := range c.run.pages {
+			for _, e := range pg.entries {
+				it := &d.items[e.item]
+				if it.kind != kindString || it.flags&isValue != 0 {
+					continue
+				}
+				for clock, end := uint64(it.clock), uint64(it.end()); clock < end; {
+					was, until := before.at(clock)
+					is, sooner := after.at(clock)
+					until = min(until, sooner, end)
+					if is && !was {
+						added += int(until - clock)
+					} else if was && !is {
+						removed += int(until - clock)
+					}
+					clock = until
+				}
+			}
+		}
+	}
+	return added, removed
+}
+
+// writing is what one client had written at the moment of a snapshot, as far as it
+// was not passed yet.
+type writing struct {
+	next    uint64
+	deletes []deletion
+}
+
+func (s Snapshot) writing(client ClientID) writing {
+	from := s.Deletes.search(client, 0)
+	to := from
+	for to < len(s.Deletes.ranges) && s.Deletes.ranges[to].client == client {
+		to++
+	}
+	return writing{uint64(s.StateVector.Next(client)), s.Deletes.ranges[from:to]}
+}
+
+// at reports whether the element at clock was visible, and up to where others are as it
+// is. Clocks must not descend from one call to the next.
+func (w *writing) at(clock uint64) (visible bool, until uint64) {
+	for len(w.deletes) > 0 && w.deletes[0].to <= clock {
+		w.deletes = w.deletes[1:]
+	}
+	switch {
+	case clock >= w.next:
+		return false, math.MaxUint64
+	case len(w.deletes) == 0:
+		return true, w.next
+	case w.deletes[0].from <= clock:
+		return false, w.deletes[0].to
+	}
+	return true, min(w.next, w.deletes[0].from)
 }
