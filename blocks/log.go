@@ -34,6 +34,7 @@ type Limits struct {
 	HeldFor      time.Duration
 	QueueBytes   int64 // of updates that wait for the disk, all blocks together; 256 MiB
 	Loads        int   // blocks read from the store at once; 4
+	Documents    int   // documents in memory at once; 2
 	SnapshotTail int64 // updates after which a block's tail is folded; 512
 }
 
@@ -50,6 +51,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.HeldFor, 7*24*time.Hour)
 	setDefault(&l.QueueBytes, 256<<20)
 	setDefault(&l.Loads, 4)
+	setDefault(&l.Documents, 2)
 	setDefault(&l.SnapshotTail, 512)
 }
 
@@ -69,6 +71,8 @@ type Log struct {
 	now    func() time.Time
 	audit  func(context.Context, Author, BlockKey, string, string)
 	loads  chan struct{} // one slot for each block that is being read
+	// documents has one slot for each document that is in memory.
+	documents chan struct{}
 
 	committer committer
 	folder    folder
@@ -106,13 +110,14 @@ type activeBlock struct {
 func NewLog(cfg LogConfig) *Log {
 	cfg.Limits.setDefaults()
 	l := &Log{
-		store:  cfg.Store,
-		limits: cfg.Limits,
-		logger: cfg.Logger,
-		now:    cfg.Now,
-		audit:  cfg.Audit,
-		loads:  make(chan struct{}, cfg.Limits.Loads),
-		active: make(map[BlockKey]*activeBlock),
+		store:     cfg.Store,
+		limits:    cfg.Limits,
+		logger:    cfg.Logger,
+		now:       cfg.Now,
+		audit:     cfg.Audit,
+		loads:     make(chan struct{}, cfg.Limits.Loads),
+		documents: make(chan struct{}, cfg.Limits.Documents),
+		active:    make(map[BlockKey]*activeBlock),
 	}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)

@@ -133,6 +133,10 @@ type Snapshots interface {
 	// Quarantine marks the block as read-only and says why.
 	Quarantine(ctx context.Context, ref Ref, reason string) error
 
+	// SetTrashed says since when (ms) the block's document is in the trash, 0 for not
+	// at all. A block that is none or deleted is ErrNotFound.
+	SetTrashed(ctx context.Context, ref Ref, at int64) error
+
 	// ExpireHeld drops held updates older than before (ms) and says how many.
 	ExpireHeld(ctx context.Context, before int64) (int, error)
 	// HeldBytesOf returns the bytes that a user has held in all blocks.

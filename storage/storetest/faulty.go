@@ -176,6 +176,10 @@ func (f *Faulty) SaveSnapshot(ctx context.Context, s blocks.Snapshot) error {
 	return f.call(ctx, "SaveSnapshot", func() error { return f.Store.SaveSnapshot(ctx, s) })
 }
 
+func (f *Faulty) SetTrashed(ctx context.Context, ref blocks.Ref, at int64) error {
+	return f.call(ctx, "SetTrashed", func() error { return f.Store.SetTrashed(ctx, ref, at) })
+}
+
 func (f *Faulty) Quarantine(ctx context.Context, ref blocks.Ref, reason string) error {
 	return f.call(ctx, "Quarantine", func() error { return f.Store.Quarantine(ctx, ref, reason) })
 }

@@ -44,6 +44,7 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"FirstClaimStays", testClaims},
 		{"HeldUpdatesStayOutsideTheLog", testHeld},
 		{"QuarantineIsKept", testQuarantine},
+		{"TrashIsMarked", testTrashed},
 		{"UnknownBlocksAreNotFound", testNotFound},
 		{"HeapsAndTheirLists", testHeaps},
 		{"RolesComeAndGo", testRoles},
