@@ -53,10 +53,11 @@ const maxInput = math.MaxUint32
 // DecodeUpdate reads and checks an update from a stranger. What it accepts
 // real Yjs 13 can apply, merge, diff and re-encode without throwing: beside the
 // encoding itself it checks that nothing refers to its own client's future, that no
-// struct is empty, that flags, content and type refs exist, that JSON is JSON, that
-// values can be written in both formats and that options of subdocuments are harmless.
-// Clients may be in any order and repeat, integers may be padded, deletions
-// overlap, and bytes follow the end; see Canonical.
+// struct but text is empty, that flags, content and type refs exist, that JSON is JSON,
+// that values can be written in both formats and that options of subdocuments are
+// harmless. Clients may be in any order and repeat, integers may be padded, deletions
+// overlap, bytes follow the end, and text be empty, of which nothing or U+FFFD is kept:
+// see Canonical.
 //
 // The error is a *DecodeError. The Update refers to b, which must not change while
 // it is in use.
@@ -188,6 +189,25 @@ func (d *decoder) charge(clock, length uint64) (uint64, error) {
 		return 0, d.tooLarge("clock")
 	}
 	return end, nil
+}
+
+// emptyText settles what becomes of the last node, text of client at clock that is
+// empty, and returns the clock after it. Only Rust writes that, where a pair of
+// surrogates was cut: the low half is lost. Behind the high half, or what became of it,
+// the node stands for it, as U+FFFD. Elsewhere the text on its left has kept the whole
+// pair, and there is nothing left to stand for.
+func (d *decoder) emptyText(client ClientID, clock uint64) (uint64, error) {
+	last := len(d.nodes) - 1
+	n := &d.nodes[last]
+	if n.info&hasOrigin != 0 && n.origin.Client == client && uint64(n.origin.Clock)+1 == clock {
+		n.length, n.flags = 1, n.flags|flagCut
+		return d.charge(clock, 1)
+	}
+	if n.explicitParent() {
+		d.parents = d.parents[:len(d.parents)-1]
+	}
+	d.nodes = d.nodes[:last]
+	return clock, nil
 }
 
 // addGC adds a GC struct, joining it with one that this update has just before it.

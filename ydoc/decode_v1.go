@@ -106,6 +106,9 @@ func (d *decoder) structV1(client ClientID, clock uint64) (uint64, error) {
 	if d.r.Padded() {
 		d.repack(n)
 	}
+	if n.length == 0 && n.kind() == kindString {
+		return d.emptyText(client, clock)
+	}
 	return d.charge(clock, n.length)
 }
 

@@ -162,6 +162,9 @@ func (d *decoderV2) structure(client ClientID, clock uint64) (uint64, error) {
 		d.repack(&n)
 	}
 	d.nodes = append(d.nodes, n)
+	if n.length == 0 && n.kind() == kindString {
+		return d.emptyText(client, clock)
+	}
 	return d.charge(clock, n.length)
 }
 

@@ -38,6 +38,11 @@
 // but its writer. And structs that wait for others are tried again as soon as those have
 // come, where Yjs now and then leaves them until the next update.
 //
+// Text of length 0 is what Rust (ywasm 0.18) writes where a pair of surrogates is cut.
+// Yjs stores such structs and stumbles over them later, so none is passed on; refusing
+// them would lock an honest client out. DecodeUpdate reads them so that the clocks of
+// what follows are those that their writers count.
+//
 // An index beyond the end panics, as with slices. An edit of what was deleted meanwhile
 // does nothing: with other writers about that is no mistake.
 //

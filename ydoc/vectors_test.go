@@ -320,7 +320,6 @@ func TestSnapshotsOfTheVectors(t *testing.T) {
 var refused = map[string]string{
 	"skip-with-flags":        "2.1: no flags on Skip",
 	"gc-with-flags":          "2.1: no flags on GC",
-	"zero-length-string":     "2.2: no empty structs",
 	"zero-length-any":        "2.2: no empty structs",
 	"zero-length-gc":         "2.2: no empty structs",
 	"max-clock":              "8.1: clocks have a limit",
