@@ -1,12 +1,13 @@
 // Package richtext turns rich text that editors keep in Yjs documents into Markdown,
-// HTML and plain text.
+// HTML and plain text, and Markdown into rich text.
 //
 // It knows the documents of ProseMirror and Tiptap (an XML fragment of elements such as
 // paragraph, heading and bulletList, marks being formats of XML text), of BlockNote
 // (blockGroup and blockContainer around the like) and of Quill (a text whose line feeds
 // carry the format of their line). What it does not know degrades to its text.
 //
-// It only reads: a type, and the document that holds it, must not change meanwhile.
+// A type that is read, and the document that holds it, must not change meanwhile. Only
+// AppendMarkdown edits.
 //
 // # Decisions
 //
