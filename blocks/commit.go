@@ -328,6 +328,7 @@ func (a *activeBlock) settle(q *queuedCommit, err error) (orphan *queuedCommit, 
 	a.head.Ref, a.head.Seq = stored.Ref, stored.Seq
 	a.head.CreatedAt, a.head.UpdatedAt = stored.CreatedAt, stored.UpdatedAt
 	a.head.Tail, a.head.TailBytes = stored.Tail, stored.TailBytes
+	a.head.Updates, a.head.Raw = stored.Updates, stored.Raw
 	a.head.StateVector = stored.StateVector
 	if a.queued == nil { // what expired meanwhile counts no more
 		a.head.Held, a.head.HeldBytes = stored.Held, stored.HeldBytes

@@ -28,6 +28,8 @@ type Head struct {
 	SnapshotSeq Seq   // the snapshot covers updates up to here; 0: no snapshot
 	Tail        int64 // logged updates after SnapshotSeq
 	TailBytes   int64
+	Updates     int64 // seqs the block ever took
+	Raw         int64 // logged updates that are not folded into history
 	Held        int64 // updates that wait for others
 	HeldBytes   int64
 	CreatedAt   int64
@@ -83,7 +85,7 @@ type BlockCommit struct {
 	// Head is the block's head after the commit, but Seq is the one the commit was
 	// made upon: if the block has moved on since, or a block with Ref 0 was created
 	// meanwhile, it is ErrConflict. The store fills in Ref (creating the block when
-	// it is 0), Seq, UpdatedAt, Tail and TailBytes, CreatedAt when
+	// it is 0), Seq, UpdatedAt, Tail and TailBytes, Updates and Raw, CreatedAt when
 	// the block is new, and Held and HeldBytes; it leaves TrashedAt, DeletedAt,
 	// Quarantine and SnapshotSeq as they are stored.
 	Head    Head
@@ -221,6 +223,8 @@ type Members interface {
 type Store interface {
 	UpdateLog
 	Snapshots
+	History
+	Versions
 	Changes
 	Heaps
 	Members

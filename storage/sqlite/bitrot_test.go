@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,12 @@ func smallStore(t *testing.T) string {
 			}
 			if i == 3 && n > 0 {
 				err = s.SaveSnapshot(ctx, blocks.Snapshot{Ref: w.commit.Head.Ref, Seq: w.commit.Head.Seq, State: textLike(1000 * n)})
+				if err == nil {
+					_, err = foldHalf(ctx, s, w.commit.Head.Ref)
+				}
+				if err == nil {
+					err = s.AddVersion(ctx, w.commit.Head.Ref, &blocks.Version{ID: fmt.Sprint("v", n), At: 7, Name: "good", User: "ada"}, 10)
+				}
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -63,6 +70,37 @@ func smallStore(t *testing.T) string {
 	return path
 }
 
+// foldHalf puts one window in the place of the older half of the block's updates that
+// are not folded. Its text is theirs in a row.
+func foldHalf(ctx context.Context, s *Store, ref blocks.Ref) (blocks.Window, error) {
+	seqs, err := s.OldestUpdates(ctx, ref, 1<<20)
+	if err != nil || len(seqs) < 2 {
+		return blocks.Window{}, err
+	}
+	seqs = seqs[:len(seqs)/2]
+	named, err := s.Versions(ctx, ref)
+	if err != nil {
+		return blocks.Window{}, err
+	}
+	for _, v := range named { // newest first: the oldest one within counts
+		if i := slices.Index(seqs, v.Seq); i >= 0 {
+			seqs = seqs[:i+1]
+		}
+	}
+	parts, err := s.Updates(ctx, ref, seqs)
+	if err != nil {
+		return blocks.Window{}, err
+	}
+	w := blocks.Window{After: parts[0].After, FirstAt: parts[0].FirstAt, Level: blocks.LevelMinute}
+	for _, p := range parts {
+		w.To, w.LastAt = p.To, p.LastAt
+		w.Updates, w.Size = w.Updates+1, w.Size+p.Size
+		w.Authors = append(w.Authors, p.Authors...)
+		w.Update = fmt.Appendf(w.Update, "%d %s\n", p.To, p.Update)
+	}
+	return w, s.FoldUpdates(ctx, ref, w, seqs)
+}
+
 func TestCheckFindsEveryFlippedBitOfARow(t *testing.T) {
 	db, err := sql.Open("sqlite3", smallStore(t))
 	if err != nil {
@@ -76,10 +114,14 @@ func TestCheckFindsEveryFlippedBitOfARow(t *testing.T) {
 	columns := map[string][]string{
 		"updates":   {"seq", "block", "prev", "actor", "at", "crc", "bytes", "bytes", "bytes"},
 		"snapshots": {"block", "seq", "crc", "state", "state"},
+		"history":   {"block", "after_seq", "to_seq", "first_at", "last_at", "updates", "size", "level", "crc", "authors", "bytes", "bytes"},
+		"versions":  {"block", "seq", "at", "actor", "crc"},
+		"heaps":     {"state_bytes", "history_bytes", "folded_bytes"},
+		"clock":     {"seq", "gone"},
 		"held":      {"block", "actor", "at", "crc", "bytes"},
-		"blocks":    {"seq", "sync_version", "bytes", "depth", "items", "branches", "keyed", "wide", "tail", "tail_bytes", "snapshot_seq", "held", "held_bytes", "updated_at", "crc", "state_vector"},
+		"blocks":    {"seq", "sync_version", "bytes", "depth", "items", "branches", "keyed", "wide", "tail", "tail_bytes", "updates", "raw", "snapshot_seq", "held", "held_bytes", "updated_at", "crc", "state_vector"},
 	}
-	tables := []string{"updates", "updates", "updates", "snapshots", "snapshots", "held", "blocks"}
+	tables := []string{"updates", "updates", "updates", "snapshots", "snapshots", "history", "history", "versions", "held", "blocks", "heaps", "clock"}
 	found := 0
 	for found < *flips {
 		table := tables[rng.IntN(len(tables))]
@@ -110,9 +152,9 @@ func TestCheckFindsEveryFlippedBitOfARow(t *testing.T) {
 
 // flipColumn flips one bit of one value in a random row.
 func flipColumn(tx *sql.Tx, rng *rand.Rand, table, column string) (string, error) {
-	key := map[string]string{"updates": "seq", "snapshots": "block", "held": "id", "blocks": "ref"}[table]
-	var row int64
-	var value any
+	key := map[string]string{"updates": "seq", "snapshots": "block", "held": "id", "blocks": "ref",
+		"history": "id", "versions": "id", "heaps": "id", "clock": "id"}[table]
+	var row, value any
 	err := tx.QueryRow(`SELECT `+key+`, `+column+` FROM `+table+` ORDER BY random() LIMIT 1`).Scan(&row, &value)
 	if err != nil {
 		return "", err
@@ -127,7 +169,7 @@ func flipColumn(tx *sql.Tx, rng *rand.Rand, table, column string) (string, error
 		v[bit/8] ^= 1 << (bit % 8)
 	}
 	_, err = tx.Exec(`UPDATE `+table+` SET `+column+` = ? WHERE `+key+` = ?`, value, row)
-	return fmt.Sprintf("bit %d of %s.%s in row %d", bit, table, column, row), err
+	return fmt.Sprintf("bit %d of %s.%s in row %v", bit, table, column, row), err
 }
 
 // A bit that is flipped anywhere in the file is found, or it changes nothing that
@@ -190,7 +232,9 @@ func checkFile(t *testing.T, file []byte) (dump string, problems int) {
 		`SELECT id, user, session, '', '', '', '' FROM actors ORDER BY id`,
 		`SELECT block, seq, crc, hex(state), '', '', '' FROM snapshots ORDER BY block`,
 		`SELECT id, block, actor, at, crc, hex(bytes), '' FROM held ORDER BY id`,
-		`SELECT ref, block, type, seq, hex(state_vector), bytes, tail FROM blocks ORDER BY ref`,
+		`SELECT block, after_seq, to_seq, updates, crc, hex(authors), hex(bytes) FROM history ORDER BY block, to_seq`,
+		`SELECT id, block, seq, at, actor, name, crc FROM versions ORDER BY id`,
+		`SELECT ref, block, type, seq, hex(state_vector), bytes, updates FROM blocks ORDER BY ref`,
 	} {
 		if err := dumpRows(ctx, conn, query, &out); err != nil {
 			return err.Error(), 1

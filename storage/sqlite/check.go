@@ -33,9 +33,9 @@ func (p Problem) String() string {
 
 // Summary counts what a check has read.
 type Summary struct {
-	Blocks, Updates, Held, Snapshots int64
-	Bytes                            int64 // of the updates
-	Problems                         int64
+	Blocks, Updates, Windows, Held, Snapshots int64
+	Bytes                                     int64 // of the updates
+	Problems                                  int64
 }
 
 // Check reads everything, as of one moment, and reports what is wrong: pages, keys,
@@ -55,14 +55,15 @@ func (s *Store) Check(ctx context.Context, report func(Problem)) (Summary, error
 }
 
 func check(ctx context.Context, r rowQuerier, report func(Problem)) (Summary, error) {
-	c := checker{ctx: ctx, r: r, report: report, blocks: map[int64]*blockCheck{}, actors: map[int64]bool{}}
+	c := checker{ctx: ctx, r: r, report: report, blocks: map[int64]*blockCheck{}, actors: map[int64]bool{},
+		heaps: map[blocks.HeapID]*heapCheck{}, versions: map[int64]map[blocks.Seq]bool{}}
 	steps := []struct {
 		table string
 		run   func() error
 	}{
 		{"", c.integrity}, {"", c.foreignKeys}, {"actors", c.readActors}, {"blocks", c.readHeads},
-		{"updates", c.readUpdates}, {"held", c.readHeld}, {"snapshots", c.readSnapshots},
-		{"clock", c.readClock}, {"blocks", c.compare},
+		{"versions", c.readVersions}, {"history", c.readHistory}, {"updates", c.readUpdates}, {"held", c.readHeld},
+		{"snapshots", c.readSnapshots}, {"clock", c.readClock}, {"blocks", c.compare}, {"heaps", c.compareHeaps},
 	}
 	for _, step := range steps {
 		err := step.run()
@@ -84,8 +85,16 @@ type checker struct {
 	sum    Summary
 	blocks map[int64]*blockCheck
 	actors map[int64]bool
+	heaps  map[blocks.HeapID]*heapCheck
 	clock  clock // the highest that were seen
+	seqs   int64 // that the heads say they took
+
+	// versions has the seqs of named versions by block, of those not yet met in its log.
+	versions map[int64]map[blocks.Seq]bool
 }
+
+// heapCheck is what a heap's rows come to.
+type heapCheck struct{ state, history, folded int64 }
 
 // blockCheck is a head, and beside it what the rows come to.
 type blockCheck struct {
@@ -95,6 +104,8 @@ type blockCheck struct {
 	bytes       int64
 	tail        int64
 	tailBytes   int64
+	updates     int64
+	raw         int64
 	held        int64
 	heldBytes   int64
 	hasSnapshot bool
@@ -164,7 +175,11 @@ func (c *checker) readHeads() error {
 		}
 		h.StateVector = nil // checked, and all of them together may be large
 		c.blocks[int64(h.Ref)] = &blockCheck{head: h}
+		if c.heaps[h.Key.Heap] == nil {
+			c.heaps[h.Key.Heap] = &heapCheck{}
+		}
 		c.sum.Blocks++
+		c.seqs += h.Updates
 		return nil
 	})
 }
@@ -190,13 +205,10 @@ func (c *checker) readUpdates() error {
 		if crc != c.updateSum(&u) {
 			say("checksum does not match")
 		}
-		if u.seq != c.clock.seq+1 {
-			say("the update before it in the log is %d", c.clock.seq)
-		}
 		if u.at < c.clock.at {
 			say("older than the update before it in the log")
 		}
-		c.clock = clock{seq: u.seq, at: max(u.at, c.clock.at)}
+		c.clock = clock{seq: max(u.seq, c.clock.seq), at: max(u.at, c.clock.at)}
 		if !c.actors[u.actor] {
 			say("actor %d does not exist", u.actor)
 		}
@@ -209,10 +221,91 @@ func (c *checker) readUpdates() error {
 		}
 		b.seq, b.at = u.seq, u.at
 		b.bytes += int64(len(u.bytes))
+		b.updates++
+		b.raw++
+		delete(c.versions[u.ref], u.seq)
 		if u.seq > b.head.SnapshotSeq {
 			b.tail++
 			b.tailBytes += int64(len(u.bytes))
 		}
+		return nil
+	})
+}
+
+// readVersions is before the log is read, which takes out of c.versions what it has.
+func (c *checker) readVersions() error {
+	return c.each(`SELECT id, block, seq, at, actor, name, crc FROM versions`, func(rows *sql.Rows) error {
+		var ref, seq, at, actor, crc int64
+		var id, name string
+		if err := rows.Scan(&id, &ref, &seq, &at, &actor, &name, &crc); err != nil {
+			return err
+		}
+		if crc != c.versionSum(ref, seq, at, actor, id, name) {
+			p := Problem{Table: "versions", Detail: fmt.Sprintf("%s: checksum does not match", id)}
+			if b := c.blocks[ref]; b != nil {
+				p.Block = b.head.Key
+			}
+			c.found(p)
+		}
+		if c.versions[ref] == nil {
+			c.versions[ref] = map[blocks.Seq]bool{}
+		}
+		c.versions[ref][blocks.Seq(seq)] = true
+		return nil
+	})
+}
+
+func (c *checker) readHistory() error {
+	return c.each(`SELECT `+windowColumns+`, bytes FROM history ORDER BY block, to_seq`, func(rows *sql.Rows) error {
+		var r windowRow
+		var crc int64
+		if err := rows.Scan(append(r.fields(&crc), &r.bytes)...); err != nil {
+			return err
+		}
+		c.sum.Windows++
+		b := c.blocks[r.ref]
+		if b == nil {
+			return nil // a broken foreign key, reported as such
+		}
+		say := func(format string, args ...any) {
+			c.found(Problem{Table: "history", Block: b.head.Key, Detail: fmt.Sprintf("up to %d: ", r.to) + fmt.Sprintf(format, args...)})
+		}
+		if crc != c.windowSum(&r) {
+			say("checksum does not match")
+		} else if _, err := decompress(r.bytes); err != nil {
+			say("%v", err)
+		}
+		counts, ok := decodeAuthors(r.authors)
+		if !ok {
+			say("authors cannot be read")
+		}
+		updates := int64(0)
+		for _, a := range counts {
+			updates += a.updates
+			if !c.actors[a.actor] {
+				say("actor %d does not exist", a.actor)
+			}
+		}
+		if updates != r.updates {
+			say("holds %d updates, but its authors made %d", r.updates, updates)
+		}
+		if r.after != int64(b.seq) || r.to <= r.after {
+			say("begins after %d, but the window before it ends with %d", r.after, b.seq)
+		}
+		if r.firstAt < b.at || r.lastAt < r.firstAt {
+			say("older than what is before it")
+		}
+		if blocks.Seq(r.to) > b.head.SnapshotSeq {
+			say("the snapshot covers only %d", b.head.SnapshotSeq)
+		}
+		b.seq, b.at = blocks.Seq(r.to), r.lastAt
+		b.bytes += r.size
+		b.updates += r.updates
+		delete(c.versions[r.ref], b.seq)
+		h := c.heaps[b.head.Key.Heap]
+		h.history += int64(len(r.bytes))
+		h.folded += r.size
+		c.clock = clock{seq: max(b.seq, c.clock.seq), at: c.clock.at}
 		return nil
 	})
 }
@@ -251,6 +344,7 @@ func (c *checker) readSnapshots() error {
 			return nil // a broken foreign key, reported as such
 		}
 		b.hasSnapshot = true
+		c.heaps[b.head.Key.Heap].state += int64(len(state))
 		p := Problem{Table: "snapshots", Block: b.head.Key}
 		if crc != c.snapshotSum(ref, seq, state) {
 			p.Detail = "checksum does not match"
@@ -267,22 +361,29 @@ func (c *checker) readSnapshots() error {
 	})
 }
 
+// readClock looks for holes in the seqs too: each is one that some head counts, or of
+// a block that is gone.
 func (c *checker) readClock() error {
 	var stored clock
-	if err := c.r.QueryRowContext(c.ctx, `SELECT seq, at FROM clock WHERE id = 1`).Scan(&stored.seq, &stored.at); err != nil {
+	var gone int64
+	if err := c.r.QueryRowContext(c.ctx, `SELECT seq, at, gone FROM clock WHERE id = 1`).Scan(&stored.seq, &stored.at, &gone); err != nil {
 		return err
 	}
-	if stored.seq != c.clock.seq || stored.at < c.clock.at {
-		c.found(Problem{Table: "clock", Detail: fmt.Sprintf("at seq %d and time %d, but the log is at %d and %d",
-			stored.seq, stored.at, c.clock.seq, c.clock.at)})
+	if int64(stored.seq) != c.seqs+gone || stored.seq < c.clock.seq || stored.at < c.clock.at {
+		c.found(Problem{Table: "clock", Detail: fmt.Sprintf("at seq %d and time %d, but the log has %d seqs and %d are gone, and is at %d and %d",
+			stored.seq, stored.at, c.seqs, gone, c.clock.seq, c.clock.at)})
 	}
 	return nil
 }
 
 // compare sets each head against what its rows came to.
 func (c *checker) compare() error {
-	for _, b := range c.blocks {
+	for ref, b := range c.blocks {
 		h := &b.head
+		if h.DeletedAt != 0 { // nothing but the head is left
+			b.seq, b.at = h.Seq, h.UpdatedAt
+			b.updates += h.Updates
+		}
 		for _, n := range []struct {
 			name       string
 			head, rows int64
@@ -291,6 +392,8 @@ func (c *checker) compare() error {
 			{"bytes", h.Bytes, b.bytes},
 			{"tail", h.Tail, b.tail},
 			{"tail_bytes", h.TailBytes, b.tailBytes},
+			{"updates", h.Updates, b.updates},
+			{"raw", h.Raw, b.raw},
 			{"held", h.Held, b.held},
 			{"held_bytes", h.HeldBytes, b.heldBytes},
 			{"updated_at", h.UpdatedAt, max(b.at, h.CreatedAt)},
@@ -302,6 +405,28 @@ func (c *checker) compare() error {
 		if h.SnapshotSeq != 0 && !b.hasSnapshot {
 			c.found(Problem{Table: "blocks", Block: h.Key, Detail: "snapshot is missing"})
 		}
+		for seq := range c.versions[ref] {
+			c.found(Problem{Table: "versions", Block: h.Key, Seq: seq, Detail: "a version is named here, but no update or window ends here"})
+		}
 	}
 	return nil
+}
+
+// compareHeaps sets the sums of each heap against its rows.
+func (c *checker) compareHeaps() error {
+	return c.each(`SELECT heap, state_bytes, history_bytes, folded_bytes FROM heaps`, func(rows *sql.Rows) error {
+		var id blocks.HeapID
+		var stored heapCheck
+		if err := rows.Scan(&id, &stored.state, &stored.history, &stored.folded); err != nil {
+			return err
+		}
+		var have heapCheck
+		if h := c.heaps[id]; h != nil {
+			have = *h
+		}
+		if stored != have {
+			c.found(Problem{Table: "heaps", Detail: fmt.Sprintf("%s: state_bytes, history_bytes, folded_bytes are %v, but the rows come to %v", id, stored, have)})
+		}
+		return nil
+	})
 }

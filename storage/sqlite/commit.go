@@ -35,6 +35,7 @@ type written struct {
 	ref                  blocks.Ref
 	first, seq           blocks.Seq
 	tail, tailBytes      int64
+	updates, raw         int64
 	held, heldBytes      int64
 	createdAt, updatedAt int64
 	holds                []int64 // ids of the held updates
@@ -67,6 +68,7 @@ func (w *written) fill(c *blocks.BlockCommit, at int64) {
 	h := &c.Head
 	h.Ref, h.Seq = w.ref, w.seq
 	h.Tail, h.TailBytes = w.tail, w.tailBytes
+	h.Updates, h.Raw = w.updates, w.raw
 	h.Held, h.HeldBytes = w.held, w.heldBytes
 	h.CreatedAt, h.UpdatedAt = w.createdAt, w.updatedAt
 	for i := range c.Updates {
@@ -135,14 +137,14 @@ func (w *writer) applyBlock(c *blocks.BlockCommit) (written, error) {
 
 // createBlock inserts the head of a new block.
 func (w *writer) createBlock(c *blocks.BlockCommit, res *written, size int64) error {
-	h := &c.Head
+	h, n := &c.Head, int64(len(c.Updates))
 	row, err := w.hotRow(`INSERT INTO blocks (heap, block, type, seq, sync_version, bytes,
-			depth, items, branches, keyed, wide, tail, tail_bytes, created_at, updated_at, crc, state_vector)
-		SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM heaps WHERE heap = ?
+			depth, items, branches, keyed, wide, tail, tail_bytes, updates, raw, created_at, updated_at, crc, state_vector)
+		SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM heaps WHERE heap = ?
 		RETURNING ref`, 1,
 		string(h.Key.Block), h.Type, int64(res.seq), h.SyncVersion, h.Bytes,
 		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, number(h.Shape.Keyed), number(h.Shape.Wide),
-		int64(len(c.Updates)), size, w.tx.at, w.tx.at, w.headSum(h, res.seq), notNil(h.StateVector),
+		n, size, n, n, w.tx.at, w.tx.at, w.headSum(h, res.seq), notNil(h.StateVector),
 		string(h.Key.Heap))
 	switch {
 	case isUnique(err):
@@ -153,7 +155,8 @@ func (w *writer) createBlock(c *blocks.BlockCommit, res *written, size int64) er
 		return fmt.Errorf("heap: %w", blocks.ErrNotFound)
 	}
 	res.ref = blocks.Ref(row[0].(int64))
-	res.tail, res.tailBytes = int64(len(c.Updates)), size
+	res.tail, res.tailBytes = n, size
+	res.updates, res.raw = n, n
 	res.createdAt, res.updatedAt = w.tx.at, w.tx.at
 	return nil
 }
@@ -161,26 +164,28 @@ func (w *writer) createBlock(c *blocks.BlockCommit, res *written, size int64) er
 // advanceBlock writes the head of a block that is at base. Reading the row first
 // is cheaper than RETURNING, for which SQLite makes a temporary table.
 func (w *writer) advanceBlock(c *blocks.BlockCommit, res *written, base blocks.Seq, size int64) error {
-	h := &c.Head
-	row, err := w.hotRow(`SELECT tail, tail_bytes, held, held_bytes, created_at, updated_at
-		FROM blocks WHERE ref = ? AND seq = ?`, 6, int64(h.Ref), int64(base))
+	h, n := &c.Head, int64(len(c.Updates))
+	row, err := w.hotRow(`SELECT tail, tail_bytes, held, held_bytes, created_at, updated_at, updates, raw
+		FROM blocks WHERE ref = ? AND seq = ?`, 8, int64(h.Ref), int64(base))
 	if err != nil {
 		return err
 	}
 	if row == nil {
 		return fmt.Errorf("not at seq %d any more: %w", base, blocks.ErrConflict)
 	}
-	res.tail, res.tailBytes = row[0].(int64)+int64(len(c.Updates)), row[1].(int64)+size
+	res.tail, res.tailBytes = row[0].(int64)+n, row[1].(int64)+size
 	res.held, res.heldBytes = row[2].(int64), row[3].(int64)
 	res.createdAt, res.updatedAt = row[4].(int64), row[5].(int64)
-	if len(c.Updates) > 0 { // else nothing changes that can be seen
+	res.updates, res.raw = row[6].(int64)+n, row[7].(int64)+n
+	if n > 0 { // else nothing changes that can be seen
 		res.updatedAt = w.tx.at
 	}
 	return w.hotExec(`UPDATE blocks SET type = ?, seq = ?, sync_version = ?, bytes = ?,
-		depth = ?, items = ?, branches = ?, keyed = ?, wide = ?, tail = ?, tail_bytes = ?, updated_at = ?, crc = ?, state_vector = ? WHERE ref = ?`,
+		depth = ?, items = ?, branches = ?, keyed = ?, wide = ?, tail = ?, tail_bytes = ?, updates = ?, raw = ?,
+		updated_at = ?, crc = ?, state_vector = ? WHERE ref = ?`,
 		h.Type, int64(res.seq), h.SyncVersion, h.Bytes,
 		int64(h.Shape.Depth), h.Shape.Items, h.Shape.Branches, number(h.Shape.Keyed), number(h.Shape.Wide),
-		res.tail, res.tailBytes, res.updatedAt, w.headSum(h, res.seq), notNil(h.StateVector), int64(h.Ref))
+		res.tail, res.tailBytes, res.updates, res.raw, res.updatedAt, w.headSum(h, res.seq), notNil(h.StateVector), int64(h.Ref))
 }
 
 // applyRest writes what few commits have: claims, and updates held or released.

@@ -63,6 +63,9 @@ func killedWorkload(dir string) {
 					if err := s.SaveSnapshot(ctx, blocks.Snapshot{Ref: head.Ref, Seq: head.Seq, State: []byte(text)}); err == nil {
 						fmt.Printf("snapshot %d %d\n", head.Ref, head.Seq)
 					}
+					if w, err := foldHalf(ctx, s, head.Ref); err == nil && w.To != 0 {
+						fmt.Printf("window %d %d\n", head.Ref, w.To)
+					}
 				}
 			}
 		})

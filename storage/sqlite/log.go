@@ -13,7 +13,7 @@ import (
 
 const headColumns = `heaps.heap, b.block, b.ref, b.type, b.seq, b.sync_version, b.state_vector, b.bytes,
 	b.depth, b.items, b.branches, b.keyed, b.wide,
-	b.snapshot_seq, b.tail, b.tail_bytes, b.held, b.held_bytes, b.created_at, b.updated_at,
+	b.snapshot_seq, b.tail, b.tail_bytes, b.updates, b.raw, b.held, b.held_bytes, b.created_at, b.updated_at,
 	b.trashed_at, b.deleted_at, b.quarantine, b.crc`
 
 // scanHead reads headColumns. If the checksum is wrong it returns what is there
@@ -23,7 +23,7 @@ func scanHead(row interface{ Scan(...any) error }) (blocks.Head, error) {
 	var crc int64
 	err := row.Scan(&h.Key.Heap, &h.Key.Block, &h.Ref, &h.Type, &h.Seq, &h.SyncVersion, &h.StateVector, &h.Bytes,
 		&h.Shape.Depth, &h.Shape.Items, &h.Shape.Branches, &h.Shape.Keyed, &h.Shape.Wide,
-		&h.SnapshotSeq, &h.Tail, &h.TailBytes, &h.Held, &h.HeldBytes, &h.CreatedAt, &h.UpdatedAt,
+		&h.SnapshotSeq, &h.Tail, &h.TailBytes, &h.Updates, &h.Raw, &h.Held, &h.HeldBytes, &h.CreatedAt, &h.UpdatedAt,
 		&h.TrashedAt, &h.DeletedAt, &h.Quarantine, &crc)
 	if err != nil {
 		return blocks.Head{}, err

@@ -72,6 +72,14 @@ func powerWorkload(dir, synchronous string) {
 					if i%5 == 4 {
 						check(s.SaveSnapshot(ctx, blocks.Snapshot{Ref: c.Head.Ref, Seq: c.Head.Seq, State: bytes.Repeat([]byte(text), 3)}))
 						fmt.Printf("snapshot %d %d\n", c.Head.Ref, c.Head.Seq)
+						w, err := foldHalf(ctx, s, c.Head.Ref)
+						check(err)
+						if w.To != 0 {
+							fmt.Printf("window %d %d\n", c.Head.Ref, w.To)
+						}
+						v := blocks.Version{ID: fmt.Sprintf("%d-%d-%d", session, n, i), User: "ada"}
+						check(s.AddVersion(ctx, c.Head.Ref, &v, 100))
+						fmt.Printf("version %s %d\n", v.ID, v.Seq)
 					}
 				}
 			})
@@ -496,6 +504,7 @@ func verifyAfterCrash(ctx context.Context, dir string, files map[string][]byte, 
 // hasAll looks for what a workload printed.
 func hasAll(ctx context.Context, s *Store, acks []string) error {
 	updates, snapshots := map[string]string{}, map[string]int64{}
+	windows, versions := map[string]int64{}, map[string]string{}
 	rows, err := s.readers.QueryContext(ctx, `SELECT seq, bytes FROM updates`)
 	if err != nil {
 		return err
@@ -521,6 +530,39 @@ func hasAll(ctx context.Context, s *Store, acks []string) error {
 		}
 		snapshots[ref] = seq
 	}
+	rows.Close()
+	if rows, err = s.readers.QueryContext(ctx, `SELECT block, to_seq, bytes FROM history`); err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var ref string
+		var to int64
+		var text []byte
+		if err := rows.Scan(&ref, &to, &text); err != nil {
+			return err
+		}
+		windows[ref] = max(windows[ref], to)
+		if text, err = decompress(text); err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			seq, update, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			updates[seq] = update
+		}
+	}
+	rows.Close()
+	if rows, err = s.readers.QueryContext(ctx, `SELECT id, seq FROM versions`); err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, seq string
+		if err := rows.Scan(&id, &seq); err != nil {
+			return err
+		}
+		versions[id] = seq
+	}
 	for _, ack := range acks {
 		kind, rest, _ := strings.Cut(ack, " ")
 		id, value, _ := strings.Cut(rest, " ")
@@ -536,6 +578,14 @@ func hasAll(ctx context.Context, s *Store, acks []string) error {
 		case "snapshot":
 			if seq, err := strconv.ParseInt(value, 10, 64); err != nil || snapshots[id] < seq {
 				return fmt.Errorf("snapshot of %s at %d was acknowledged, found %d", id, seq, snapshots[id])
+			}
+		case "window":
+			if to, err := strconv.ParseInt(value, 10, 64); err != nil || windows[id] < to {
+				return fmt.Errorf("window of %s up to %d was acknowledged, found %d", id, to, windows[id])
+			}
+		case "version":
+			if versions[id] != value {
+				return fmt.Errorf("version %s was acknowledged and is lost", id)
 			}
 		default:
 			return fmt.Errorf("acknowledgement %q", ack)

@@ -55,16 +55,27 @@ func readSnapshot(ctx context.Context, r rowQuerier, head *blocks.Head) (blocks.
 
 // SaveSnapshot implements [blocks.Snapshots].
 func (s *Store) SaveSnapshot(ctx context.Context, snap blocks.Snapshot) error {
+	return s.saveSnapshot(ctx, snap, false)
+}
+
+// ReplaceSnapshot implements [blocks.History].
+func (s *Store) ReplaceSnapshot(ctx context.Context, snap blocks.Snapshot) error {
+	return s.saveSnapshot(ctx, snap, true)
+}
+
+func (s *Store) saveSnapshot(ctx context.Context, snap blocks.Snapshot, again bool) error {
 	state := compressor.EncodeAll(snap.State, nil) // here, not on the writer's goroutine
 	err := s.write(ctx, func(t *tx) error {
 		var seq, old blocks.Seq
-		err := t.queryRow(`SELECT seq, snapshot_seq FROM blocks WHERE ref = ?`, snap.Ref).Scan(&seq, &old)
+		var heap, size int64
+		err := t.queryRow(`SELECT heap, blocks.seq, snapshot_seq, coalesce(length(state), 0)
+			FROM blocks LEFT JOIN snapshots ON snapshots.block = ref WHERE ref = ? AND deleted_at = 0`, snap.Ref).Scan(&heap, &seq, &old, &size)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			return blocks.ErrNotFound
 		case err != nil:
 			return err
-		case snap.Seq <= old:
+		case snap.Seq < old, snap.Seq == old && !again:
 			return nil
 		case snap.Seq > seq:
 			return fmt.Errorf("log ends at %d: %w", seq, blocks.ErrInvalid)
@@ -74,6 +85,9 @@ func (s *Store) SaveSnapshot(ctx context.Context, snap blocks.Snapshot) error {
 			ON CONFLICT (block) DO UPDATE SET seq = excluded.seq, crc = excluded.crc, state = excluded.state`,
 			snap.Ref, snap.Seq, crc, state)
 		if err != nil {
+			return err
+		}
+		if _, err = t.exec(`UPDATE heaps SET state_bytes = state_bytes + ? WHERE id = ?`, int64(len(state))-size, heap); err != nil {
 			return err
 		}
 		_, err = t.exec(`WITH RECURSIVE tail (seq, prev, size) AS (

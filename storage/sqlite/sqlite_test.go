@@ -199,6 +199,12 @@ func undoMigrations(t *testing.T, path string) {
 			t.Fatal(err)
 		}
 	}
+	for _, column := range []string{"blocks.updates", "blocks.raw", "heaps.state_bytes", "heaps.history_bytes", "heaps.folded_bytes", "clock.gone"} {
+		table, name, _ := strings.Cut(column, ".")
+		if _, err := db.Exec(`ALTER TABLE ` + table + ` DROP COLUMN ` + name); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := db.Exec(`DELETE FROM goose_db_version WHERE version_id > 1`); err != nil {
 		t.Fatal(err)
 	}

@@ -267,3 +267,79 @@ func (f *Faulty) AcceptInvite(ctx context.Context, code blocks.InviteCode, user 
 	})
 	return a.heap, a.role, err
 }
+
+func (f *Faulty) ReplaceSnapshot(ctx context.Context, s blocks.Snapshot) error {
+	return f.call(ctx, "ReplaceSnapshot", func() error { return f.Store.ReplaceSnapshot(ctx, s) })
+}
+
+func (f *Faulty) Parts(ctx context.Context, ref blocks.Ref, upTo blocks.Seq, limit int, bytes bool) ([]blocks.Window, error) {
+	return call(ctx, f, "Parts", func() ([]blocks.Window, error) { return f.Store.Parts(ctx, ref, upTo, limit, bytes) })
+}
+
+func (f *Faulty) Replay(ctx context.Context, ref blocks.Ref, upTo blocks.Seq, fn func(blocks.Window) error) error {
+	return f.call(ctx, "Replay", func() error { return f.Store.Replay(ctx, ref, upTo, fn) })
+}
+
+func (f *Faulty) Windows(ctx context.Context, ref blocks.Ref) ([]blocks.Window, error) {
+	return call(ctx, f, "Windows", func() ([]blocks.Window, error) { return f.Store.Windows(ctx, ref) })
+}
+
+func (f *Faulty) Window(ctx context.Context, ref blocks.Ref, to blocks.Seq) (blocks.Window, error) {
+	return call(ctx, f, "Window", func() (blocks.Window, error) { return f.Store.Window(ctx, ref, to) })
+}
+
+func (f *Faulty) OldestUpdates(ctx context.Context, ref blocks.Ref, limit int) ([]blocks.Seq, error) {
+	return call(ctx, f, "OldestUpdates", func() ([]blocks.Seq, error) { return f.Store.OldestUpdates(ctx, ref, limit) })
+}
+
+func (f *Faulty) Updates(ctx context.Context, ref blocks.Ref, seqs []blocks.Seq) ([]blocks.Window, error) {
+	return call(ctx, f, "Updates", func() ([]blocks.Window, error) { return f.Store.Updates(ctx, ref, seqs) })
+}
+
+func (f *Faulty) FoldUpdates(ctx context.Context, ref blocks.Ref, w blocks.Window, seqs []blocks.Seq) error {
+	return f.call(ctx, "FoldUpdates", func() error { return f.Store.FoldUpdates(ctx, ref, w, seqs) })
+}
+
+func (f *Faulty) FoldWindows(ctx context.Context, ref blocks.Ref, w blocks.Window, seqs []blocks.Seq) error {
+	return f.call(ctx, "FoldWindows", func() error { return f.Store.FoldWindows(ctx, ref, w, seqs) })
+}
+
+func (f *Faulty) DueUpdates(ctx context.Context, cursor blocks.Cursor, before int64) ([]blocks.BlockKey, blocks.Cursor, error) {
+	type due struct {
+		keys []blocks.BlockKey
+		next blocks.Cursor
+	}
+	d, err := call(ctx, f, "DueUpdates", func() (d due, err error) {
+		d.keys, d.next, err = f.Store.DueUpdates(ctx, cursor, before)
+		return d, err
+	})
+	return d.keys, d.next, err
+}
+
+func (f *Faulty) DueWindows(ctx context.Context, level blocks.Level, cursor blocks.Cursor, before int64) ([]blocks.BlockKey, blocks.Cursor, error) {
+	type due struct {
+		keys []blocks.BlockKey
+		next blocks.Cursor
+	}
+	d, err := call(ctx, f, "DueWindows", func() (d due, err error) {
+		d.keys, d.next, err = f.Store.DueWindows(ctx, level, cursor, before)
+		return d, err
+	})
+	return d.keys, d.next, err
+}
+
+func (f *Faulty) DiskUse(ctx context.Context, heap blocks.HeapID) (blocks.DiskUse, error) {
+	return call(ctx, f, "DiskUse", func() (blocks.DiskUse, error) { return f.Store.DiskUse(ctx, heap) })
+}
+
+func (f *Faulty) AddVersion(ctx context.Context, ref blocks.Ref, v *blocks.Version, max int) error {
+	return f.call(ctx, "AddVersion", func() error { return f.Store.AddVersion(ctx, ref, v, max) })
+}
+
+func (f *Faulty) Versions(ctx context.Context, ref blocks.Ref) ([]blocks.Version, error) {
+	return call(ctx, f, "Versions", func() ([]blocks.Version, error) { return f.Store.Versions(ctx, ref) })
+}
+
+func (f *Faulty) RemoveVersion(ctx context.Context, ref blocks.Ref, id string) error {
+	return f.call(ctx, "RemoveVersion", func() error { return f.Store.RemoveVersion(ctx, ref, id) })
+}

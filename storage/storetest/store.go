@@ -41,6 +41,12 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"AtGrowsWhateverTheClockDoes", testAtMonotone},
 		{"StateIsSnapshotAndTail", testTail},
 		{"SnapshotOnlyMovesForward", testSnapshotForward},
+		{"SnapshotCanBeReplaced", testReplaceSnapshot},
+		{"WindowsTakeThePlaceOfUpdates", testWindows},
+		{"FoldingRefusesWhatIsNotThere", testFoldRefused},
+		{"LogIsWholeWhileItIsFolded", testFoldConcurrent},
+		{"DueIsWhatIsOld", testDue},
+		{"NamedVersionsStayBoundaries", testVersions},
 		{"FirstClaimStays", testClaims},
 		{"HeldUpdatesStayOutsideTheLog", testHeld},
 		{"QuarantineIsKept", testQuarantine},
@@ -174,7 +180,7 @@ func testCommitFillsIn(b *bench) {
 		b.Errorf("At is %d, want the clock's %d", batch.At, b.clock.Load())
 	}
 	want := blocks.Head{Key: k, Ref: c.Head.Ref, Type: "note", Seq: 2, SyncVersion: 1, StateVector: []byte("6 bytes"), Bytes: 6,
-		Shape: c.Head.Shape, Tail: 2, TailBytes: 6, CreatedAt: batch.At, UpdatedAt: batch.At}
+		Shape: c.Head.Shape, Tail: 2, TailBytes: 6, Updates: 2, Raw: 2, CreatedAt: batch.At, UpdatedAt: batch.At}
 	sameHead(b, c.Head, want)
 	sameHead(b, b.head(k), want)
 	if c.Head.Ref == 0 || c.Updates[0].Seq != 1 || c.Updates[1].Seq != 2 || c.Updates[1].At != batch.At {
@@ -185,6 +191,7 @@ func testCommitFillsIn(b *bench) {
 	c2 := b.next(k, "three")
 	later := b.commit(c2)
 	want.Seq, want.Bytes, want.StateVector, want.Tail, want.TailBytes, want.UpdatedAt = 3, 11, []byte("11 bytes"), 3, 11, later.At
+	want.Updates, want.Raw = 3, 3
 	sameHead(b, c2.Head, want)
 	sameHead(b, b.head(k), want)
 	_, _, tail, err := b.s.State(b.Context(), k)
