@@ -135,14 +135,55 @@ type Snapshots interface {
 	// Quarantine marks the block as read-only and says why.
 	Quarantine(ctx context.Context, ref Ref, reason string) error
 
-	// SetTrashed says since when (ms) the block's document is in the trash, 0 for not
-	// at all. A block that is none or deleted is ErrNotFound.
-	SetTrashed(ctx context.Context, ref Ref, at int64) error
-
 	// ExpireHeld drops held updates older than before (ms) and says how many.
 	ExpireHeld(ctx context.Context, before int64) (int, error)
 	// HeldBytesOf returns the bytes that a user has held in all blocks.
 	HeldBytesOf(ctx context.Context, user UserID) (int64, error)
+}
+
+// Doomed is a block that is to be deleted for good.
+type Doomed struct {
+	Ref Ref
+	Seq Seq // only while this is its head; 0: whatever it is
+}
+
+// Tombstone is what is left of a block that was deleted for good.
+type Tombstone struct {
+	Key   BlockKey
+	Ref   Ref
+	Seq   Seq   // of its deletion, which clients learn of as of any change
+	At    int64 // ms
+	Freed int64 // bytes of its log
+}
+
+// Trash keeps which blocks are in the trash, and deletes for good.
+type Trash interface {
+	// SetTrashed says since when (ms) the block's document is in the trash, 0 for not
+	// at all. A block that is none or deleted is ErrNotFound.
+	SetTrashed(ctx context.Context, ref Ref, at int64) error
+	// Trashed lists the heap's blocks that are in the trash since before (ms), those that
+	// came next after the one at (since, ref), at most limit, the longest first.
+	Trashed(ctx context.Context, heap HeapID, before, since int64, ref Ref, limit int) ([]Head, error)
+	// Purge deletes blocks for good, all that are as they are expected to be, in one
+	// transaction: of each only a head is left, a tombstone, and nothing of its log.
+	Purge(ctx context.Context, doomed []Doomed) ([]Tombstone, error)
+
+	// DeleteHeap marks a heap as deleted, to be purged at purgeAt: but for Graveyard it is
+	// as if it did not exist. ErrNotFound if it is absent or deleted.
+	DeleteHeap(ctx context.Context, heap HeapID, at, purgeAt int64) error
+	// UndeleteHeap takes that back. ErrNotFound if there is no such deleted heap.
+	UndeleteHeap(ctx context.Context, heap HeapID) error
+	// Graveyard lists the deleted heaps, the first to be purged first.
+	Graveyard(ctx context.Context) ([]DeletedHeap, error)
+	// PurgeHeap deletes what there is of a deleted heap, some of its blocks at a time;
+	// more says that there is more of it. ErrNotFound if there is no such deleted heap.
+	PurgeHeap(ctx context.Context, heap HeapID) (more bool, err error)
+}
+
+// DeletedHeap is a heap that can still be undeleted.
+type DeletedHeap struct {
+	Heap
+	PurgeAt int64
 }
 
 // Page is one page of a heap's changes.
@@ -226,6 +267,7 @@ type Store interface {
 	History
 	Versions
 	Changes
+	Trash
 	Heaps
 	Members
 	Invites

@@ -82,6 +82,9 @@ func (s *Store) State(ctx context.Context, key blocks.BlockKey) (blocks.Head, bl
 
 // readTail walks back from the head to the snapshot.
 func (s *Store) readTail(ctx context.Context, r *sql.Tx, head *blocks.Head) ([]blocks.LoggedUpdate, error) {
+	if head.DeletedAt != 0 {
+		return nil, nil
+	}
 	if head.Tail == 0 {
 		if head.Seq != head.SnapshotSeq {
 			return nil, fmt.Errorf("updates up to %d are missing: %w", head.Seq, blocks.ErrCorrupt)

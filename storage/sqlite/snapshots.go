@@ -117,17 +117,6 @@ func (s *Store) Quarantine(ctx context.Context, ref blocks.Ref, reason string) e
 	return nil
 }
 
-// SetTrashed implements [blocks.Snapshots].
-func (s *Store) SetTrashed(ctx context.Context, ref blocks.Ref, at int64) error {
-	err := s.write(ctx, func(t *tx) error {
-		return found(t.exec(`UPDATE blocks SET trashed_at = ? WHERE ref = ? AND deleted_at = 0`, at, ref))
-	})
-	if err != nil {
-		return fmt.Errorf("set trashed: %w", err)
-	}
-	return nil
-}
-
 // found turns a change of no row into ErrNotFound.
 func found(res sql.Result, err error) error {
 	if err != nil {

@@ -176,10 +176,6 @@ func (f *Faulty) SaveSnapshot(ctx context.Context, s blocks.Snapshot) error {
 	return f.call(ctx, "SaveSnapshot", func() error { return f.Store.SaveSnapshot(ctx, s) })
 }
 
-func (f *Faulty) SetTrashed(ctx context.Context, ref blocks.Ref, at int64) error {
-	return f.call(ctx, "SetTrashed", func() error { return f.Store.SetTrashed(ctx, ref, at) })
-}
-
 func (f *Faulty) Quarantine(ctx context.Context, ref blocks.Ref, reason string) error {
 	return f.call(ctx, "Quarantine", func() error { return f.Store.Quarantine(ctx, ref, reason) })
 }
@@ -342,4 +338,32 @@ func (f *Faulty) Versions(ctx context.Context, ref blocks.Ref) ([]blocks.Version
 
 func (f *Faulty) RemoveVersion(ctx context.Context, ref blocks.Ref, id string) error {
 	return f.call(ctx, "RemoveVersion", func() error { return f.Store.RemoveVersion(ctx, ref, id) })
+}
+
+func (f *Faulty) SetTrashed(ctx context.Context, ref blocks.Ref, at int64) error {
+	return f.call(ctx, "SetTrashed", func() error { return f.Store.SetTrashed(ctx, ref, at) })
+}
+
+func (f *Faulty) Trashed(ctx context.Context, heap blocks.HeapID, before, since int64, ref blocks.Ref, limit int) ([]blocks.Head, error) {
+	return call(ctx, f, "Trashed", func() ([]blocks.Head, error) { return f.Store.Trashed(ctx, heap, before, since, ref, limit) })
+}
+
+func (f *Faulty) Purge(ctx context.Context, doomed []blocks.Doomed) ([]blocks.Tombstone, error) {
+	return call(ctx, f, "Purge", func() ([]blocks.Tombstone, error) { return f.Store.Purge(ctx, doomed) })
+}
+
+func (f *Faulty) DeleteHeap(ctx context.Context, heap blocks.HeapID, at, purgeAt int64) error {
+	return f.call(ctx, "DeleteHeap", func() error { return f.Store.DeleteHeap(ctx, heap, at, purgeAt) })
+}
+
+func (f *Faulty) UndeleteHeap(ctx context.Context, heap blocks.HeapID) error {
+	return f.call(ctx, "UndeleteHeap", func() error { return f.Store.UndeleteHeap(ctx, heap) })
+}
+
+func (f *Faulty) Graveyard(ctx context.Context) ([]blocks.DeletedHeap, error) {
+	return call(ctx, f, "Graveyard", func() ([]blocks.DeletedHeap, error) { return f.Store.Graveyard(ctx) })
+}
+
+func (f *Faulty) PurgeHeap(ctx context.Context, heap blocks.HeapID) (bool, error) {
+	return call(ctx, f, "PurgeHeap", func() (bool, error) { return f.Store.PurgeHeap(ctx, heap) })
 }
