@@ -47,6 +47,8 @@ type Append struct {
 	Update      []byte // format V1; must not change until the append is done
 	Type        string // of the block if this creates it
 	SyncVersion int64  // the lineage the client holds; 0: whichever there is
+	// MaxBytes is the most that Update may have; 0: Limits.UpdateBytes.
+	MaxBytes int
 	// Whole says that Update may be a whole state rather than one edit, so that it
 	// is worth a read of the block to find out that nothing in it is new.
 	Whole bool
@@ -69,8 +71,9 @@ type Appended struct {
 // Errors: *Refusal, ErrTooLarge, ErrDeleted, ErrQuarantined, ErrVersionMismatch,
 // ErrUnavailable.
 func (l *Log) Append(ctx context.Context, req Append, done func(Appended, error)) error {
-	if len(req.Update) > l.limits.UpdateBytes {
-		return fmt.Errorf("an update may have at most %d bytes: %w", l.limits.UpdateBytes, ErrTooLarge)
+	setDefault(&req.MaxBytes, l.limits.UpdateBytes)
+	if len(req.Update) > req.MaxBytes {
+		return fmt.Errorf("an update may have at most %d bytes: %w", req.MaxBytes, ErrTooLarge)
 	}
 	u, err := l.decode(req.Update)
 	if err != nil {

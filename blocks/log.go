@@ -35,6 +35,7 @@ type Limits struct {
 	QueueBytes   int64 // of updates that wait for the disk, all blocks together; 256 MiB
 	Loads        int   // blocks read from the store at once; 4
 	Documents    int   // documents in memory at once; 2
+	ImportBytes  int64 // of an archive, packed or unpacked; 4 GiB
 	SnapshotTail int64 // updates after which a block's tail is folded; 512
 }
 
@@ -52,6 +53,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.QueueBytes, 256<<20)
 	setDefault(&l.Loads, 4)
 	setDefault(&l.Documents, 2)
+	setDefault(&l.ImportBytes, 4<<30)
 	setDefault(&l.SnapshotTail, 512)
 }
 
@@ -132,6 +134,9 @@ func NewLog(cfg LogConfig) *Log {
 	l.folder.init(l)
 	return l
 }
+
+// Limits returns the limits that are in force.
+func (l *Log) Limits() Limits { return l.limits }
 
 // Run commits, relays and folds until ctx ends and everything that was queued by
 // then is on disk and relayed. Appends that come later fail with ErrUnavailable.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/heapsync/heapsync/ydoc"
 )
@@ -96,12 +97,18 @@ func (in *Instance) Push(ctx context.Context, author Author, items []PushItem) [
 	return results
 }
 
+// maxTypeLen is how many bytes the type of a block may have.
+const maxTypeLen = 64
+
 func (item *PushItem) check() error {
 	if item.Invalid != nil {
 		return item.Invalid
 	}
 	if len(item.Update) == 0 {
 		return fmt.Errorf("update must not be missing: %w", ErrInvalid)
+	}
+	if len(item.Type) > maxTypeLen || !utf8.ValidString(item.Type) {
+		return fmt.Errorf("type must have at most %d bytes: %w", maxTypeLen, ErrInvalid)
 	}
 	if item.HasVector {
 		if _, err := ydoc.DecodeStateVector(item.StateVector); err != nil {
