@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -18,14 +19,43 @@ type Instance struct {
 	store Store
 	now   func() time.Time
 
+	index     Index      // nil: there is none
+	projector *projector // nil as well
+
 	members memberWatchers
 }
 
-// New makes an Instance; it does no I/O. Log's Run must be running for writes.
+// New makes an Instance; it does no I/O. Run must be running for writes, and for lists
+// to follow them.
 func New(cfg LogConfig) *Instance {
 	log := NewLog(cfg)
-	return &Instance{Log: log, store: cfg.Store, now: log.now}
+	in := &Instance{Log: log, store: cfg.Store, now: log.now, index: cfg.Index}
+	if cfg.Index != nil {
+		in.projector = newProjector(in, cfg.Index)
+	}
+	return in
 }
+
+// Run runs the log, and reads into the index what is committed, until ctx ends.
+func (in *Instance) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	if in.projector != nil {
+		wg.Go(func() { in.projector.run(ctx) })
+	}
+	in.Log.Run(ctx)
+	wg.Wait()
+}
+
+// WaitIndexed returns once everything that was committed up to seq shows in lists.
+// ErrUnavailable: the instance has stopped, or has no index.
+func (in *Instance) WaitIndexed(ctx context.Context, seq Seq) error {
+	if in.projector == nil {
+		return errNoIndex
+	}
+	return in.projector.wait(ctx, seq)
+}
+
+var errNoIndex = fmt.Errorf("%w: there is no index", ErrUnavailable)
 
 // Role returns what user may do in heap: RoleNone if it is not for them to see.
 func (in *Instance) Role(ctx context.Context, user UserID, heap HeapID) (Role, error) {
@@ -97,7 +127,23 @@ func (in *Instance) AddHeap(ctx context.Context, user UserID, id HeapID, name st
 	return HeapSummary{Heap: existing, Role: RoleOwner}, false, nil
 }
 
-// Heaps lists the heaps the user is a member of.
+// Heaps lists the heaps the user is a member of, with what the index knows of them.
 func (in *Instance) Heaps(ctx context.Context, user UserID) ([]HeapSummary, error) {
-	return in.store.HeapsOf(ctx, user)
+	heaps, err := in.store.HeapsOf(ctx, user)
+	if err != nil || in.index == nil {
+		return heaps, err
+	}
+	ids := make([]HeapID, len(heaps))
+	for i, h := range heaps {
+		ids[i] = h.ID
+	}
+	totals, err := in.index.Totals(ctx, ids)
+	if err != nil {
+		return nil, in.indexError(err)
+	}
+	for i := range heaps {
+		t := totals[heaps[i].ID]
+		heaps[i].Blocks, heaps[i].Bytes = t.Blocks, t.Bytes+t.FileBytes
+	}
+	return heaps, nil
 }

@@ -15,6 +15,7 @@ import (
 // LogConfig is what a Log is made of. Store is required.
 type LogConfig struct {
 	Store  Store
+	Index  Index  // for lists and search; nil: there are none
 	Limits Limits // zero fields take their default
 	Logger *slog.Logger
 	Now    func() time.Time

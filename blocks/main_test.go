@@ -30,13 +30,19 @@ type world struct {
 	dir   string
 	close func()
 
+	indexed bool // it has an index
+
 	mu     sync.Mutex // guards below
 	time   time.Time
 	audits []string
 }
 
 func newWorld(t testing.TB, limits blocks.Limits) *world {
-	w := &world{t: t, dir: t.TempDir(), time: time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)}
+	return makeWorld(t, limits, false)
+}
+
+func makeWorld(t testing.TB, limits blocks.Limits, indexed bool) *world {
+	w := &world{t: t, dir: t.TempDir(), indexed: indexed, time: time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)}
 	w.cfg = blocks.LogConfig{Limits: limits, Now: w.now, Audit: func(_ context.Context, author blocks.Author, key blocks.BlockKey, event, _ string) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -63,6 +69,13 @@ func (w *world) open() {
 	}
 	w.store = storetest.NewFaulty(store)
 	w.cfg.Store = w.store
+	var index *sqlite.Index
+	if w.indexed {
+		if index, err = sqlite.OpenIndex(context.Background(), sqlite.IndexConfig{Path: filepath.Join(w.dir, "index.db")}); err != nil {
+			w.t.Fatal(err)
+		}
+		w.cfg.Index = index
+	}
 	w.Instance = blocks.New(w.cfg)
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -70,6 +83,11 @@ func (w *world) open() {
 	w.close = func() {
 		stop()
 		running.Wait()
+		if index != nil {
+			if err := index.Close(); err != nil {
+				w.t.Error(err)
+			}
+		}
 		if err := store.Close(); err != nil {
 			w.t.Error(err)
 		}

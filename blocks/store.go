@@ -204,6 +204,13 @@ type Changes interface {
 	// after that moment has an At of ServerTime or later.
 	Changed(ctx context.Context, heap HeapID, after Seq, since int64, limit int) (Page, error)
 
+	// LastSeq is that of the last commit; 0: there is none.
+	LastSeq(ctx context.Context) (Seq, error)
+
+	// UpdateDays counts the updates with a seq in (after, to], or the first limit rows of
+	// them, by heap and day, and says up to which seq it has.
+	UpdateDays(ctx context.Context, after, to Seq, limit int) ([]DayUpdates, Seq, error)
+
 	// Seqs calls fn for each block of a heap that is not deleted, as of one moment.
 	Seqs(ctx context.Context, heap HeapID, fn func(BlockID, Seq)) error
 
@@ -227,8 +234,8 @@ type Heap struct {
 type HeapSummary struct {
 	Heap
 	Role   Role
-	Blocks int64 // not deleted
-	Bytes  int64 // of its blocks' logs
+	Blocks int64 // those in the trash too; as far as they are indexed
+	Bytes  int64 // of their logs and files
 }
 
 // Heaps keeps heaps and members.
@@ -238,7 +245,10 @@ type Heaps interface {
 	CreateHeap(ctx context.Context, h Heap) error
 	// Heap returns a heap that is not deleted, or ErrNotFound.
 	Heap(ctx context.Context, id HeapID) (Heap, error)
-	// HeapsOf lists the heaps the user is a member of, newest first.
+	// AllHeaps lists every heap there is, deleted ones too until nothing is left of them.
+	AllHeaps(ctx context.Context) ([]HeapID, error)
+	// HeapsOf lists the heaps the user is a member of, newest first, without Blocks and
+	// Bytes.
 	HeapsOf(ctx context.Context, user UserID) ([]HeapSummary, error)
 	// RoleOf returns RoleNone for who is no member, or when the heap is deleted or
 	// absent; and whether the heap is encrypted.

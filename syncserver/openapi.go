@@ -114,7 +114,7 @@ func tagOf(path string) string {
 		return "sync"
 	case "me":
 		return "auth"
-	case "heap", "heaps", "workspaces", "invites":
+	case "heap", "heaps", "heap_count", "search", "workspaces", "invites":
 		return "heaps"
 	}
 	return "instance"

@@ -112,7 +112,12 @@ func (s *Server) routes() []route {
 			about{"List my heaps", nil, nil, workspacesAnswer{}}},
 		{"POST /api/heap/add", member, s.addHeap, 0,
 			about{"Create a heap; to create one of mine again changes nothing", nil, addHeapRequest{}, heapJSON{}}},
-
+		{"POST /api/heap", member, s.heapContents, 0,
+			about{"List a heap's blocks, or search them", nil, contentsRequest{}, contentsAnswer{}}},
+		{"POST /api/search", member, s.search, 0,
+			about{"Search the blocks of all heaps I can read", nil, searchRequest{}, contentsAnswer{}}},
+		{"POST /api/heap_count", member, s.heapCount, 0,
+			about{"Count a heap's blocks", nil, filterRequest{}, countsJSON{}}},
 		{"POST /api/heap/digest", member, s.digest, 0,
 			about{"Hashes of a heap's blocks as a tree, to find those that have changed", nil, digestRequest{}, digestJSON{}}},
 		{"POST /api/heap/changed_blocks", member, s.changedBlocks, 0,

@@ -26,7 +26,7 @@ func newShared(t *testing.T) *shared {
 	return s
 }
 
-func (s *shared) as(t *testing.T, name, method, path string, body any) answer {
+func (s *shared) as(t testing.TB, name, method, path string, body any) answer {
 	t.Helper()
 	return s.call(t, method, path, s.token[name], body)
 }

@@ -121,6 +121,7 @@ func TestAnswersHaveTheShapeOfTheContract(t *testing.T) {
 	if delta.at("changed_blocks.0.type") != "note" || delta.json["next_cursor"] != "1" {
 		t.Error(delta.text)
 	}
+	w.settle(t)
 	for _, path := range []string{"heaps", "workspaces"} {
 		list := w.call(t, "POST", "/api/"+path, token, nil).want(t, path, 200, "")
 		wantKeys(t, path, list.json, path)

@@ -62,7 +62,11 @@ func newWorld(t testing.TB, options ...func(*syncserver.Config)) *world {
 		t.Fatal(err)
 	}
 	w.store = storetest.NewFaulty(store)
-	instance := blocks.New(blocks.LogConfig{Now: w.now, Store: w.store, Logger: logger})
+	index, err := sqlite.OpenIndex(t.Context(), sqlite.IndexConfig{Path: filepath.Join(t.TempDir(), "index.db"), Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance := blocks.New(blocks.LogConfig{Now: w.now, Store: w.store, Index: index, Logger: logger})
 	sockets := live.New(live.Config{
 		Auth: w.auth, Blocks: instance, Logger: logger, AllowOrigin: func(webOrigin string) bool { return webOrigin == publicURL },
 	})
@@ -83,6 +87,9 @@ func newWorld(t testing.TB, options ...func(*syncserver.Config)) *world {
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
+		if err := index.Close(); err != nil {
+			t.Error(err)
+		}
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}

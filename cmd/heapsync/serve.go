@@ -28,6 +28,9 @@ import (
 // databaseName is the database's file in the data folder.
 const databaseName = "heapsync.db"
 
+// indexName is that of what is read out of documents, which can be removed.
+const indexName = "index.db"
+
 func serveCommand() *cobra.Command {
 	return withConfig(&cobra.Command{
 		Use:   "serve",
@@ -63,6 +66,15 @@ func serve(ctx context.Context, cfg *config, stdout io.Writer, stderr *os.File) 
 			logger.Error("database not closed cleanly", "err", err)
 		}
 	}()
+	index, err := sqlite.OpenIndex(ctx, sqlite.IndexConfig{Path: filepath.Join(cfg.Data, indexName), Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := index.Close(); err != nil {
+			logger.Warn("index not closed cleanly", "err", err)
+		}
+	}()
 	keys, err := auth.OpenKeys(cfg.Data)
 	if err != nil {
 		return err
@@ -77,7 +89,7 @@ func serve(ctx context.Context, cfg *config, stdout io.Writer, stderr *os.File) 
 		cfg.PublicURL = local
 	}
 
-	in, err := newInstance(ctx, cfg, store, keys, logger)
+	in, err := newInstance(ctx, cfg, store, index, keys, logger)
 	if err != nil {
 		return err
 	}
@@ -131,7 +143,7 @@ type instance struct {
 // refusalBacklog is how many refused updates may wait for the audit log.
 const refusalBacklog = 256
 
-func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, keys auth.ServerKeys, logger *slog.Logger) (*instance, error) {
+func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *sqlite.Index, keys auth.ServerKeys, logger *slog.Logger) (*instance, error) {
 	in := &instance{logger: logger, refusals: make(chan auth.Event, refusalBacklog)}
 	var err error
 	in.auth, err = auth.New(auth.Config{
@@ -150,7 +162,7 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, keys aut
 		return nil, err
 	}
 	in.blocks = blocks.New(blocks.LogConfig{
-		Store: store, Logger: logger, Audit: in.auditRefusal,
+		Store: store, Index: index, Logger: logger, Audit: in.auditRefusal,
 		Limits: blocks.Limits{
 			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail, TypeDepth: cfg.TypeDepth, Steps: cfg.OrderSteps,
 			HeldPerBlock: cfg.HeldPerBlock, HeldPerUser: cfg.HeldPerUser,

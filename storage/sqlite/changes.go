@@ -138,3 +138,44 @@ func (s *Store) Seqs(ctx context.Context, heap blocks.HeapID, fn func(blocks.Blo
 	}
 	return readError(rows.Err())
 }
+
+// LastSeq implements [blocks.Changes].
+func (s *Store) LastSeq(ctx context.Context) (blocks.Seq, error) {
+	var seq blocks.Seq
+	if err := s.readers.QueryRowContext(ctx, `SELECT seq FROM clock`).Scan(&seq); err != nil {
+		return 0, fmt.Errorf("last seq: %w", readError(err))
+	}
+	return seq, nil
+}
+
+// msPerDay is how long a day of UTC is.
+const msPerDay = 24 * 60 * 60 * 1000
+
+// UpdateDays implements [blocks.Changes].
+func (s *Store) UpdateDays(ctx context.Context, after, to blocks.Seq, limit int) ([]blocks.DayUpdates, blocks.Seq, error) {
+	rows, err := s.readers.QueryContext(ctx, `WITH some AS (
+			SELECT seq, block, at FROM updates WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3
+		) SELECT heaps.heap, some.at / ?4, count(*), max(some.seq)
+		FROM some JOIN blocks b ON b.ref = some.block JOIN heaps ON heaps.id = b.heap GROUP BY 1, 2`, after, to, limit, msPerDay)
+	if err != nil {
+		return nil, 0, fmt.Errorf("days of updates: %w", readError(err))
+	}
+	defer rows.Close()
+	var days []blocks.DayUpdates
+	var last blocks.Seq
+	n := int64(0)
+	for rows.Next() {
+		var d blocks.DayUpdates
+		var seq blocks.Seq
+		if err := rows.Scan(&d.Heap, &d.Day, &d.Updates, &seq); err != nil {
+			return nil, 0, fmt.Errorf("days of updates: %w", err)
+		}
+		days = append(days, d)
+		last = max(last, seq)
+		n += d.Updates
+	}
+	if n < int64(limit) { // there are no more
+		last = to
+	}
+	return days, last, readError(rows.Err())
+}

@@ -52,10 +52,7 @@ func (s *Store) Heap(ctx context.Context, id blocks.HeapID) (blocks.Heap, error)
 
 // HeapsOf implements [blocks.Heaps].
 func (s *Store) HeapsOf(ctx context.Context, user blocks.UserID) ([]blocks.HeapSummary, error) {
-	rows, err := s.readers.QueryContext(ctx, `SELECT `+heapColumns+`, m.role,
-			(SELECT count(*) FROM blocks WHERE blocks.heap = heaps.id) -
-			(SELECT count(*) FROM blocks WHERE blocks.heap = heaps.id AND deleted_at > 0),
-			(SELECT coalesce(sum(bytes), 0) FROM blocks WHERE blocks.heap = heaps.id)
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+heapColumns+`, m.role
 		FROM members m JOIN heaps ON heaps.id = m.heap
 		WHERE m.user = ? AND heaps.deleted_at = 0
 		ORDER BY heaps.created_at DESC, heaps.id DESC`, user)
@@ -66,7 +63,7 @@ func (s *Store) HeapsOf(ctx context.Context, user blocks.UserID) ([]blocks.HeapS
 	var list []blocks.HeapSummary
 	for rows.Next() {
 		var h blocks.HeapSummary
-		if err := rows.Scan(append(heapFields(&h.Heap), &h.Role, &h.Blocks, &h.Bytes)...); err != nil {
+		if err := rows.Scan(append(heapFields(&h.Heap), &h.Role)...); err != nil {
 			return nil, fmt.Errorf("heaps of %s: %w", user, err)
 		}
 		list = append(list, h)
@@ -105,6 +102,24 @@ func (s *Store) HeapsWithBlock(ctx context.Context, user blocks.UserID, block bl
 		var id blocks.HeapID
 		if err := rows.Scan(&id); err != nil {
 			return nil, fmt.Errorf("heaps with block %s: %w", block, err)
+		}
+		list = append(list, id)
+	}
+	return list, readError(rows.Err())
+}
+
+// AllHeaps implements [blocks.Heaps].
+func (s *Store) AllHeaps(ctx context.Context) ([]blocks.HeapID, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT heap FROM heaps ORDER BY id`)
+	if err != nil {
+		return nil, fmt.Errorf("all heaps: %w", readError(err))
+	}
+	defer rows.Close()
+	var list []blocks.HeapID
+	for rows.Next() {
+		var id blocks.HeapID
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("all heaps: %w", err)
 		}
 		list = append(list, id)
 	}

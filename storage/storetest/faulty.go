@@ -200,6 +200,26 @@ func (f *Faulty) ServerTime(ctx context.Context) (int64, error) {
 	return call(ctx, f, "ServerTime", func() (int64, error) { return f.Store.ServerTime(ctx) })
 }
 
+func (f *Faulty) LastSeq(ctx context.Context) (blocks.Seq, error) {
+	return call(ctx, f, "LastSeq", func() (blocks.Seq, error) { return f.Store.LastSeq(ctx) })
+}
+
+func (f *Faulty) AllHeaps(ctx context.Context) ([]blocks.HeapID, error) {
+	return call(ctx, f, "AllHeaps", func() ([]blocks.HeapID, error) { return f.Store.AllHeaps(ctx) })
+}
+
+func (f *Faulty) UpdateDays(ctx context.Context, after, to blocks.Seq, limit int) ([]blocks.DayUpdates, blocks.Seq, error) {
+	type counted struct {
+		days []blocks.DayUpdates
+		to   blocks.Seq
+	}
+	c, err := call(ctx, f, "UpdateDays", func() (c counted, err error) {
+		c.days, c.to, err = f.Store.UpdateDays(ctx, after, to, limit)
+		return c, err
+	})
+	return c.days, c.to, err
+}
+
 func (f *Faulty) CreateHeap(ctx context.Context, h blocks.Heap) error {
 	return f.call(ctx, "CreateHeap", func() error { return f.Store.CreateHeap(ctx, h) })
 }
