@@ -316,8 +316,13 @@ func (l *Log) fresh(ctx context.Context, a *activeBlock, in *incoming, u *ydoc.U
 		if id, conflict := u.Conflict(st.merged.Update()); conflict {
 			return false, l.conflict(ctx, a, in, id)
 		}
-		if id, conflict := a.revivesInert(in.Author.User, u, st.merged.Update()); conflict {
-			return false, l.conflict(ctx, a, in, id)
+		if suspects := a.revivesInert(in.Author.User, u, st.merged.Update()); len(suspects) > 0 {
+			if err := l.dropLive(ctx, st.head, suspects); err != nil {
+				return false, err
+			}
+			for _, id := range suspects {
+				return false, l.conflict(ctx, a, in, id)
+			}
 		}
 	}
 	return hasNew || !u.DeletesWithin(st.merged.Update()), nil

@@ -2,6 +2,7 @@ package blocks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/heapsync/heapsync/ydoc"
@@ -114,11 +115,12 @@ func (a *activeBlock) newClaims(user UserID, u *ydoc.Update) []Claim {
 	return claims
 }
 
-// revivesInert looks for a client id of another user that the state knows by
-// nothing but GC structs, and of which u has live items. That id was taken by
-// somebody before its real user's first edit came: the real user must hear it,
-// or these items would count as known and be lost.
-func (a *activeBlock) revivesInert(user UserID, u, state *ydoc.Update) (ydoc.ID, bool) {
+// revivesInert looks for client ids of other users that the state knows by nothing but
+// GC structs, and of which u has live items, and returns where these begin. Such an id
+// was taken by somebody before its real user's first edit came, and the real user
+// must hear it, or these items would count as known and be lost; or else a snapshot
+// was collected, which dropLive finds out.
+func (a *activeBlock) revivesInert(user UserID, u, state *ydoc.Update) map[ydoc.ClientID]ydoc.ID {
 	suspects := make(map[ydoc.ClientID]ydoc.ID)
 	for s := range u.Structs() {
 		if _, have := suspects[s.Client]; !have && s.Kind == ydoc.Item &&
@@ -126,16 +128,44 @@ func (a *activeBlock) revivesInert(user UserID, u, state *ydoc.Update) (ydoc.ID,
 			suspects[s.Client] = ydoc.ID{Client: s.Client, Clock: s.Clock}
 		}
 	}
+	dropItems(suspects, state)
+	return suspects
+}
+
+// dropItems removes the clients of which u has items.
+func dropItems(suspects map[ydoc.ClientID]ydoc.ID, u *ydoc.Update) {
 	if len(suspects) == 0 {
-		return ydoc.ID{}, false
+		return
 	}
-	for s := range state.Structs() {
+	for s := range u.Structs() {
 		if s.Kind == ydoc.Item {
 			delete(suspects, s.Client)
 		}
 	}
-	for _, id := range suspects {
-		return id, true
+}
+
+// errFound ends a replay early.
+var errFound = errors.New("found")
+
+// dropLive removes the clients that had live items once, which were collected when
+// they were deleted. It reads the block's log, which is rarely necessary.
+func (l *Log) dropLive(ctx context.Context, head Head, suspects map[ydoc.ClientID]ydoc.ID) error {
+	if head.SnapshotSeq == 0 {
+		return nil
 	}
-	return ydoc.ID{}, false
+	var m ydoc.Merger
+	err := l.store.Replay(ctx, head.Ref, head.SnapshotSeq, func(w Window) error {
+		m.Reset()
+		if err := m.Add(w.Update, w.format()); err != nil {
+			return fmt.Errorf("part up to %d: %v: %w", w.To, err, ErrCorrupt)
+		}
+		if dropItems(suspects, m.Update()); len(suspects) == 0 {
+			return errFound
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		return nil
+	}
+	return err
 }

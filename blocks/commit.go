@@ -366,6 +366,7 @@ func (c *committer) tell(batch committed) {
 		if batch.err == nil {
 			c.publish(q, batch.at)
 			c.log.folder.consider(q.commit.Head)
+			c.log.compactor.consider(q.commit.Head)
 		}
 		c.acknowledge(q, batch.err)
 	}

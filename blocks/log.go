@@ -38,6 +38,8 @@ type Limits struct {
 	Documents    int   // documents in memory at once; 2
 	ImportBytes  int64 // of an archive, packed or unpacked; 4 GiB
 	SnapshotTail int64 // updates after which a block's tail is folded; 512
+	Collect      int64 // deleted elements from which on a snapshot is collected; 256
+	History      HistoryPolicy
 }
 
 func (l *Limits) setDefaults() {
@@ -56,6 +58,8 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Documents, 2)
 	setDefault(&l.ImportBytes, 4<<30)
 	setDefault(&l.SnapshotTail, 512)
+	setDefault(&l.Collect, 256)
+	l.History.setDefaults()
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -79,6 +83,7 @@ type Log struct {
 
 	committer committer
 	folder    folder
+	compactor compactor
 	bus       localBus
 
 	// mu guards active. Lock order: Log.mu is never held together with a block's mu.
@@ -133,18 +138,20 @@ func NewLog(cfg LogConfig) *Log {
 	}
 	l.committer.init(l)
 	l.folder.init(l)
+	l.compactor.init(l)
 	return l
 }
 
 // Limits returns the limits that are in force.
 func (l *Log) Limits() Limits { return l.limits }
 
-// Run commits, relays and folds until ctx ends and everything that was queued by
+// Run commits, relays, folds and compacts until ctx ends and everything that was queued by
 // then is on disk and relayed. Appends that come later fail with ErrUnavailable.
 func (l *Log) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(l.committer.relay)
 	wg.Go(func() { l.folder.run(ctx) })
+	wg.Go(func() { l.compactor.run(ctx) })
 	l.committer.run(ctx)
 	wg.Wait()
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/heapsync/heapsync/ydoc"
 )
 
 // folder merges long tails into snapshots, one block at a time, so that opening
@@ -157,17 +155,30 @@ func (l *Log) refresh() {
 
 // Fold merges the block's snapshot and tail into a new snapshot.
 func (l *Log) Fold(ctx context.Context, key BlockKey) error {
+	return l.snapshot(ctx, key, func(st *state) error {
+		if st.head.Tail == 0 {
+			return nil
+		}
+		return l.store.SaveSnapshot(ctx, l.snapshotOf(st))
+	})
+}
+
+// snapshot reads the block in a slot for documents, which collecting needs.
+func (l *Log) snapshot(ctx context.Context, key BlockKey, save func(*state) error) error {
+	select {
+	case l.documents <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.documents }()
 	st, err := l.read(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer st.free()
-	if st.head.Tail == 0 {
-		return nil
-	}
-	return l.store.SaveSnapshot(ctx, Snapshot{
-		Ref:   st.head.Ref,
-		Seq:   st.head.Seq,
-		State: st.merged.Append(nil, ydoc.V2),
-	})
+	return save(st)
+}
+
+func (l *Log) snapshotOf(st *state) Snapshot {
+	return Snapshot{Ref: st.head.Ref, Seq: st.head.Seq, State: l.compact(st.head.Key, st.merged)}
 }

@@ -25,8 +25,8 @@ damaged. It changes nothing, and a server may be running.`,
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(out, "%d blocks, %d updates (%d bytes), %d snapshots, %d held: %d problems\n",
-					sum.Blocks, sum.Updates, sum.Bytes, sum.Snapshots, sum.Held, sum.Problems)
+				fmt.Fprintf(out, "%d blocks, %d updates (%d bytes), %d windows, %d snapshots, %d held: %d problems\n",
+					sum.Blocks, sum.Updates, sum.Bytes, sum.Windows, sum.Snapshots, sum.Held, sum.Problems)
 				if sum.Problems > 0 {
 					return errSilent
 				}

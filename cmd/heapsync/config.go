@@ -36,6 +36,10 @@ type config struct {
 	AccessTTL      time.Duration
 	RefreshTTL     time.Duration
 	SnapshotTail   int64
+	HistoryAll     time.Duration
+	HistoryHourly  time.Duration
+	HistoryDaily   time.Duration
+	HistoryUpdates int64
 	TypeDepth      int
 	OrderSteps     int64
 	HeldPerBlock   int64
@@ -63,6 +67,10 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.AccessTTL, "access-ttl", 15*time.Minute, "life of an access token")
 	f.DurationVar(&c.RefreshTTL, "refresh-ttl", 60*24*time.Hour, "life of a refresh token that is not used")
 	f.Int64Var(&c.SnapshotTail, "snapshot-tail", 512, "updates of a block after which they are folded into a snapshot")
+	f.DurationVar(&c.HistoryAll, "history-all", 7*24*time.Hour, "how long history keeps every update of a block as it came")
+	f.DurationVar(&c.HistoryHourly, "history-hourly", 30*24*time.Hour, "up to which age history keeps one state an hour")
+	f.DurationVar(&c.HistoryDaily, "history-daily", 365*24*time.Hour, "up to which age history keeps one state a day; what is older becomes one")
+	f.Int64Var(&c.HistoryUpdates, "history-updates", 20_000, "updates of a block that are kept as they came; those before become one state a minute, however young")
 	f.IntVar(&c.TypeDepth, "max-type-depth", 500, "how deep shared types may nest in a document")
 	f.Int64Var(&c.OrderSteps, "max-order-steps", 2_000_000, "steps that a client may need to put the items of a document in order, and 32 an item")
 	f.Int64Var(&c.HeldPerBlock, "held-bytes-per-block", 8<<20, "bytes of updates that wait for others, of one block")
@@ -116,6 +124,9 @@ func (c *config) check() error {
 	}
 	var err error
 	c.proxies, err = parseNetworks(c.TrustedProxies)
+	if c.HistoryAll <= 0 || c.HistoryHourly < c.HistoryAll || c.HistoryDaily < c.HistoryHourly || c.HistoryUpdates < 1 {
+		err = errors.Join(err, errors.New("--history-all, --history-hourly and --history-daily must not shrink in this order, and --history-updates must be at least 1"))
+	}
 	return errors.Join(
 		err,
 		oneOf("rate-limits", c.RateLimits, "on", "off"),

@@ -76,7 +76,7 @@ func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
 	}
 	acked := 0
 	for round := range n {
-		p, err := launch(dir, "--snapshot-tail", "64")
+		p, err := launch(dir, "--snapshot-tail", "64", "--history-updates", "200")
 		if err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
@@ -130,6 +130,9 @@ func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
 	out, err := exec.Command(binary, "check", "--data", dir).CombinedOutput()
 	if err != nil {
 		t.Errorf("check: %v\n%s", err, out)
+	}
+	if strings.Contains(string(out), " 0 windows") {
+		t.Errorf("no history was folded: %s", out)
 	}
 	t.Logf("%d acknowledged edits, none lost; %s", acked, strings.TrimSpace(string(out)))
 }

@@ -164,7 +164,9 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 	in.blocks = blocks.New(blocks.LogConfig{
 		Store: store, Index: index, Logger: logger, Audit: in.auditRefusal,
 		Limits: blocks.Limits{
-			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail, TypeDepth: cfg.TypeDepth, Steps: cfg.OrderSteps,
+			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail,
+			History:   blocks.HistoryPolicy{All: cfg.HistoryAll, Hourly: cfg.HistoryHourly, Daily: cfg.HistoryDaily, Updates: cfg.HistoryUpdates},
+			TypeDepth: cfg.TypeDepth, Steps: cfg.OrderSteps,
 			HeldPerBlock: cfg.HeldPerBlock, HeldPerUser: cfg.HeldPerUser,
 		},
 	})
