@@ -12,9 +12,10 @@ import (
 	"github.com/heapsync/heapsync/blocks"
 )
 
-// testdata/schema-3.db.gz is what smallStore made before there was history: four blocks
-// with sixteen updates each, three of them with a snapshot.
-func TestDatabaseOfSchema3IsMigratedWhole(t *testing.T) {
+// oldDatabase unpacks testdata/schema-3.db.gz, which is what smallStore made before there
+// was history: four blocks with sixteen updates each, three of them with a snapshot.
+func oldDatabase(t *testing.T) string {
+	t.Helper()
 	packed, err := os.Open("testdata/schema-3.db.gz")
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +33,11 @@ func TestDatabaseOfSchema3IsMigratedWhole(t *testing.T) {
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := openTest(t, Config{Path: path})
+	return path
+}
+
+func TestDatabaseOfSchema3IsMigratedWhole(t *testing.T) {
+	s := openTest(t, Config{Path: oldDatabase(t)})
 	ctx := t.Context()
 	sum, err := s.Check(ctx, func(p Problem) { t.Error(p) })
 	if err != nil || sum.Updates != 64 || sum.Blocks != 4 || sum.Snapshots != 3 {
