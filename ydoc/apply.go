@@ -295,11 +295,16 @@ func (a *application) store(n *node, it *item) {
 		br := &d.branches[it.off]
 		br.off, br.size = d.intern(name), uint32(len(name))
 	case it.inText():
-		it.off = uint32(len(d.text))
-		if n.flags&flagCut != 0 {
-			d.text = append(d.text, cutText...)
-		}
-		d.text = append(d.text, a.u.bytes(n.text)...)
-		it.size = uint32(len(d.text)) - it.off
+		d.storeText(a.u, n, it)
 	}
+}
+
+// storeText copies the content of n, which is that of it, to the end of Doc.text.
+func (d *Doc) storeText(u *Update, n *node, it *item) {
+	it.off = uint32(len(d.text))
+	if n.flags&flagCut != 0 {
+		d.text = append(d.text, cutText...)
+	}
+	d.text = append(d.text, u.bytes(n.text)...)
+	it.size = uint32(len(d.text)) - it.off
 }

@@ -217,7 +217,7 @@ func (d *Doc) ApplyUpdate(u *Update) error {
 	}
 	defer d.end(began)
 	d.tx.local = false
-	d.apply(u)
+	d.apply(u, began && d.observers == nil)
 	return nil
 }
 
@@ -249,11 +249,14 @@ func (d *Doc) check(u *Update) error {
 	return d.checkPending(u)
 }
 
-// apply integrates what can be integrated and keeps the rest.
-func (d *Doc) apply(u *Update) {
-	d.reserve(u)
+// apply integrates what can be integrated and keeps the rest. If nobody asks for what
+// the transaction does, unheard, it may do without noting that.
+func (d *Doc) apply(u *Update, unheard bool) {
 	a := d.tx.application(u)
-	a.structs()
+	if !unheard || !d.load(u) {
+		d.reserve(u)
+		a.structs()
+	}
 	var retry *Update
 	if d.pending != nil {
 		retry = d.pending.take(d)
@@ -274,7 +277,7 @@ func (d *Doc) apply(u *Update) {
 		d.waits().deletes = unknown
 	}
 	if retry != nil {
-		d.apply(retry)
+		d.apply(retry, false)
 	}
 	d.settle()
 }
@@ -285,13 +288,18 @@ func (d *Doc) reserve(u *Update) {
 		return
 	}
 	d.items = make([]item, 0, len(u.nodes)+8)
+	d.text = make([]byte, 0, u.sizeOfContent()+64)
+}
+
+// sizeOfContent returns how many bytes the content of u takes in Doc.text.
+func (u *Update) sizeOfContent() int {
 	size := 0
 	for i := range u.nodes {
 		if n := &u.nodes[i]; n.kind() >= kindJSON && n.kind() != kindType {
 			size += int(n.text.size)
 		}
 	}
-	d.text = make([]byte, 0, size+64)
+	return size
 }
 
 // applyDeletes deletes what is known of ds, and adds the rest to unknown.

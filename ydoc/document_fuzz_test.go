@@ -51,6 +51,10 @@ func inOrder(v any) any {
 // fuzzDoc applies two updates to documents, in both orders, and looks whether they are
 // sound and are what their own states say.
 func fuzzDoc(t *testing.T, a, b []byte, f ydoc.Format, keep bool) {
+	defer ydoc.LoadAnySize()()
+	if u, err := ydoc.DecodeUpdate(a, f, ydoc.DefaultLimits()); err == nil {
+		sameAsApplied(t, u, ydoc.Options{KeepDeleted: keep})
+	}
 	for _, order := range [][2][]byte{{a, b}, {b, a}} {
 		d := ydoc.NewDoc(ydoc.Options{ClientID: 77, KeepDeleted: keep})
 		for _, update := range order {

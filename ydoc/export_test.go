@@ -117,3 +117,18 @@ func NaiveAfter(u *Update, sv StateVector) StateVector {
 	}
 	return after
 }
+
+// LoadAnySize makes documents load states however small they are, until the function
+// that it returns is called.
+func LoadAnySize() (restore func()) {
+	before := minLoad
+	minLoad = 1
+	return func() { minLoad = before }
+}
+
+// Loads reports whether u is loaded into an empty document, not applied.
+func Loads(u *Update) bool {
+	d := NewDoc(Options{})
+	defer d.end(d.begin(false))
+	return d.load(u)
+}

@@ -120,6 +120,14 @@ func (r *run) add(clock, i uint32) {
 	r.pages = append(r.pages, page{clock, append(make([]entry, 0, maxPage), e)})
 }
 
+// fill makes a run of entries, whose memory it keeps.
+func (r *run) fill(entries []entry) {
+	r.pages = make([]page, 0, (len(entries)+maxPage-1)/maxPage)
+	for part := range slices.Chunk(entries, maxPage) {
+		r.pages = append(r.pages, page{part[0].clock, part})
+	}
+}
+
 // insertAfter puts item i, which begins at clock, behind the one at p.
 func (r *run) insertAfter(p position, clock, i uint32) {
 	pg := &r.pages[p.page]
