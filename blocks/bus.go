@@ -13,6 +13,7 @@ type Commit struct {
 	Source      any
 	StateVector []byte // after the commit
 	Created     bool   // the block is new
+	Deleted     bool   // for good: Last is its tombstone's, and there is nothing else
 }
 
 // Bus carries commits to whoever relays them: in this process, or by a broker

@@ -18,6 +18,8 @@ import (
 type committer struct {
 	log   *Log
 	wake  chan struct{}
+	jobs  chan func()    // for run, between two transactions
+	ended chan struct{}  // closed when run has ended
 	done  chan committed // from run to relay
 	bytes atomic.Int64   // queued
 
@@ -71,9 +73,10 @@ type waiter struct {
 
 // committed is a finished transaction on its way to the relay.
 type committed struct {
-	blocks []*queuedCommit
-	at     int64
-	err    error
+	blocks  []*queuedCommit
+	deleted []Commit // blocks that were deleted for good
+	at      int64
+	err     error
 }
 
 // relayBacklog is how many finished transactions may wait for the relay before
@@ -83,6 +86,8 @@ const relayBacklog = 64
 func (c *committer) init(l *Log) {
 	c.log = l
 	c.wake = make(chan struct{}, 1)
+	c.jobs = make(chan func())
+	c.ended = make(chan struct{})
 	c.done = make(chan committed, relayBacklog)
 	c.start = time.Now()
 }
@@ -162,12 +167,15 @@ func (c *committer) clock() int64 { return int64(time.Since(c.start)) }
 // run commits until ctx ends and the queue is empty.
 func (c *committer) run(ctx context.Context) {
 	defer close(c.done)
+	defer close(c.ended)
 	c.pace = time.NewTimer(0)
 	defer c.pace.Stop()
 	stop := ctx.Done()
 	for {
 		select {
 		case <-c.wake:
+		case job := <-c.jobs:
+			job()
 		case <-stop:
 			stop = nil
 			c.mu.Lock()
@@ -298,7 +306,7 @@ func (c *committer) commit(batch []*queuedCommit) {
 		}
 	}
 	c.noteDone(batch, b.At, err)
-	c.deliver(committed{batch, b.At, err})
+	c.deliver(committed{blocks: batch, at: b.At, err: err})
 }
 
 // concernsOneBlock tells what is wrong with one block of a batch from what keeps
@@ -362,6 +370,9 @@ func (c *committer) relay() {
 
 // tell publishes and acknowledges what is committed.
 func (c *committer) tell(batch committed) {
+	for _, event := range batch.deleted {
+		c.log.bus.Publish(event)
+	}
 	for _, q := range batch.blocks {
 		if batch.err == nil {
 			c.publish(q, batch.at)

@@ -36,12 +36,14 @@ func New(cfg LogConfig) *Instance {
 	return in
 }
 
-// Run runs the log, and reads into the index what is committed, until ctx ends.
+// Run runs the log, reads into the index what is committed, and deletes what has had its
+// time, until ctx ends.
 func (in *Instance) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	if in.projector != nil {
 		wg.Go(func() { in.projector.run(ctx) })
 	}
+	wg.Go(func() { in.sweep(ctx) })
 	in.Log.Run(ctx)
 	wg.Wait()
 }

@@ -164,16 +164,13 @@ func (imp *importer) makeFolders(ctx context.Context, dir string, made map[strin
 	doc := ydoc.NewDoc(ydoc.Options{})
 	doc.Transact(func() {
 		describe(doc, "folder", path.Base(dir), parent)
-		doc.Map(blockRoot).Set("created_at", imp.now().UnixMilli())
+		doc.Map(aboutRoot).Set("created_at", imp.now().UnixMilli())
 	})
 	return id, imp.add(ctx, dir+"/", id, "folder", doc.Encode(ydoc.V1))
 }
 
-// blockRoot is the root map that the server reads.
-const blockRoot = "block"
-
 func describe(doc *ydoc.Doc, typ, title string, parent BlockID) {
-	m := doc.Map(blockRoot)
+	m := doc.Map(aboutRoot)
 	m.Set("type", typ)
 	m.Set("title", title)
 	if parent != "" {
@@ -194,7 +191,7 @@ func noteState(file, src string, parent BlockID, modified time.Time, all *notes)
 	doc := ydoc.NewDoc(ydoc.Options{})
 	doc.Transact(func() {
 		describe(doc, "note", title, parent)
-		m := doc.Map(blockRoot)
+		m := doc.Map(aboutRoot)
 		if at := modified.UnixMilli(); at > 0 {
 			m.Set("created_at", at)
 		}
@@ -271,11 +268,10 @@ const maxFrontMatter = 64 << 10
 // no map, or not YAML, is left in the text.
 func frontMatter(src string) (ydoc.Object, string) {
 	src = strings.TrimPrefix(src, "\ufeff")
-	rest, ok := strings.CutPrefix(strings.ReplaceAll(src[:min(len(src), 5)], "\r", ""), "---\n")
-	if !ok {
+	first, rest, _ := strings.Cut(src, "\n")
+	if strings.TrimRight(first, " \t\r") != "---" {
 		return nil, src
 	}
-	rest = src[strings.Index(src, "\n")+1:]
 	length := 0
 	for line := range strings.Lines(rest) {
 		if text := strings.TrimRight(line, " \t\r\n"); text == "---" || text == "..." {

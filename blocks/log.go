@@ -33,12 +33,14 @@ type Limits struct {
 	HeldPerBlock int64 // bytes of updates that wait for others; 8 MiB
 	HeldPerUser  int64 // the same, in all blocks; 64 MiB
 	HeldFor      time.Duration
-	QueueBytes   int64 // of updates that wait for the disk, all blocks together; 256 MiB
-	Loads        int   // blocks read from the store at once; 4
-	Documents    int   // documents in memory at once; 2
-	ImportBytes  int64 // of an archive, packed or unpacked; 4 GiB
-	SnapshotTail int64 // updates after which a block's tail is folded; 512
-	Collect      int64 // deleted elements from which on a snapshot is collected; 256
+	QueueBytes   int64         // of updates that wait for the disk, all blocks together; 256 MiB
+	Loads        int           // blocks read from the store at once; 4
+	Documents    int           // documents in memory at once; 2
+	TrashFor     time.Duration // before what is in the trash is deleted for good; 30 days
+	HeapGrace    time.Duration // before a deleted heap is purged; 7 days
+	ImportBytes  int64         // of an archive, packed or unpacked; 4 GiB
+	SnapshotTail int64         // updates after which a block's tail is folded; 512
+	Collect      int64         // deleted elements from which on a snapshot is collected; 256
 	History      HistoryPolicy
 }
 
@@ -56,6 +58,8 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.QueueBytes, 256<<20)
 	setDefault(&l.Loads, 4)
 	setDefault(&l.Documents, 2)
+	setDefault(&l.TrashFor, 30*24*time.Hour)
+	setDefault(&l.HeapGrace, 7*24*time.Hour)
 	setDefault(&l.ImportBytes, 4<<30)
 	setDefault(&l.SnapshotTail, 512)
 	setDefault(&l.Collect, 256)

@@ -176,6 +176,14 @@ func (p *projector) renew() {
 	p.signal()
 }
 
+// lookAgain has the heads asked, and heaps forgotten that are gone.
+func (p *projector) lookAgain() {
+	p.mu.Lock()
+	p.behind = true
+	p.mu.Unlock()
+	p.signal()
+}
+
 // recover empties an index that is damaged.
 func (p *projector) recover(ctx context.Context, err error) {
 	if !errors.Is(err, ErrCorrupt) {

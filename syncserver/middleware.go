@@ -99,7 +99,7 @@ func (s *Server) serve(rt route) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := s.Now()
-		if rt.access != socket {
+		if rt.access != socket && maxBody != streamBody {
 			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		}
 		r, err := s.authenticate(rt, r)
@@ -126,6 +126,9 @@ const maxBodies = 256 << 20
 
 // withBody runs handle when there is memory for the request's body.
 func (s *Server) withBody(r *http.Request, maxBody int64, handle func() error) error {
+	if maxBody == streamBody {
+		return handle()
+	}
 	size := r.ContentLength
 	if size < 0 || size > maxBody {
 		size = maxBody

@@ -23,6 +23,7 @@ var queryParams = map[string]string{
 	"diagnostics":  "1 to be told more.",
 	"heap_id":      "The heap; the same as workspace_id.",
 	"limit":        "How many rows a page may have, 1 to 1000; 100 if it is not given.",
+	"purge":        "Of a block, 1 to delete it for good; of a heap, now to purge it without grace.",
 	"since":        "Unix milliseconds: a server_time of an answer before.",
 	"token":        "An access token, for who cannot send headers.",
 	"workspace_id": "The heap.",

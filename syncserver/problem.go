@@ -65,6 +65,7 @@ var problems = []struct {
 	{blocks.ErrAmbiguous, 409, "ambiguous_block", 0, "the block id is used in several heaps; name the heap"},
 	{blocks.ErrNotFound, 404, "not_found", 0, "no such thing here"},
 	{blocks.ErrForbidden, 403, "forbidden", 0, "your role in this heap is too low"},
+	{blocks.ErrNotTrashed, 409, "not_trashed", 0, "the block is not in the trash"},
 	{blocks.ErrConflict, 409, "conflict", 0, ""},
 	{blocks.ErrExpired, 410, "expired", 0, "the invitation has expired or was used by as many as may"},
 	{blocks.ErrDeleted, 410, "deleted", 0, "the block is deleted for good"},

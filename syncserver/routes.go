@@ -25,7 +25,7 @@ type route struct {
 	pattern string
 	access  access
 	handle  handler
-	maxBody int64 // bytes; 0: smallBody
+	maxBody int64 // bytes; 0: smallBody; or streamBody
 	about   about
 }
 
@@ -33,6 +33,8 @@ const (
 	smallBody = 1 << 20
 	// authBody is ample for a challenge and a signature.
 	authBody = 64 << 10
+	// streamBody is for a body that the handler reads bit by bit, and bounds.
+	streamBody = -1
 	// pushBody is the 32 MiB that a push may have.
 	pushBody = 32 << 20
 )
@@ -84,6 +86,10 @@ func (s *Server) routes() []route {
 			about{"Change an account: approve, block, promote or demote", nil, nil, accountAnswer{}}},
 		{"DELETE /api/admin/users/{id}", admin, s.adminDeleteUser, 0,
 			about{"Delete an account", nil, nil, doneAnswer{}}},
+		{"GET /api/admin/heaps/deleted", admin, s.adminDeletedHeaps, 0,
+			about{"List the deleted heaps that can be brought back", nil, nil, deletedHeapsAnswer{}}},
+		{"POST /api/admin/heaps/{id}/restore", admin, s.adminUndeleteHeap, 0,
+			about{"Bring a deleted heap back", nil, nil, doneAnswer{}}},
 		{"GET /api/admin/settings", admin, s.adminSettings, 0,
 			about{"Read the settings", nil, nil, settingsJSON{}}},
 		{"PUT /api/admin/settings", admin, s.putAdminSettings, 0,
@@ -118,6 +124,20 @@ func (s *Server) routes() []route {
 			about{"Search the blocks of all heaps I can read", nil, searchRequest{}, contentsAnswer{}}},
 		{"POST /api/heap_count", member, s.heapCount, 0,
 			about{"Count a heap's blocks", nil, filterRequest{}, countsJSON{}}},
+		{"DELETE /api/heap/{id}", member, s.deleteHeap, 0,
+			about{"Delete a heap of mine: gone from every list at once, purged after a time of grace", []string{"purge"}, nil, heapDeletedAnswer{}}},
+		{"DELETE /api/block/{blockKey}", member, s.deleteBlock, 0,
+			about{"Put a block into the trash, or with purge=1 delete it for good", []string{"heap_id", "workspace_id", "purge"}, nil, deletedAnswer{}}},
+		{"GET /api/trash/{heapId}", member, s.trash, 0,
+			about{"List what is in the trash, the longest there first", []string{"cursor", "limit"}, nil, trashAnswer{}}},
+		{"DELETE /api/trash/{heapId}", member, s.emptyTrash, 0,
+			about{"Delete for good what is in the trash", nil, nil, emptiedAnswer{}}},
+		{"POST /api/trash/{heapId}/restore", member, s.restoreTrash, 0,
+			about{"Take blocks out of the trash", nil, restoreRequest{}, restoredAnswer{}}},
+		{"GET /api/heap/{id}/export", member, s.exportHeap, 0,
+			about{"A heap as a zip archive: every block as Markdown and as its Yjs state", nil, nil, nil}},
+		{"POST /api/heap/{id}/import", member, s.importHeap, streamBody,
+			about{"Take in an exported heap, or a folder of Markdown files: a zip archive as the body, or as a file of a form", nil, nil, importAnswer{}}},
 		{"POST /api/heap/digest", member, s.digest, 0,
 			about{"Hashes of a heap's blocks as a tree, to find those that have changed", nil, digestRequest{}, digestJSON{}}},
 		{"POST /api/heap/changed_blocks", member, s.changedBlocks, 0,

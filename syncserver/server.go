@@ -28,6 +28,7 @@ type Config struct {
 	Limits    Limits   // how often who may ask
 	// MetricsToken is what a scraper has to show at /metrics; "": nothing.
 	MetricsToken string
+	TempDir      string       // for what is too large for memory; "": the system's
 	Logger       *slog.Logger // nil: silent
 	Now          func() time.Time
 }

@@ -45,6 +45,9 @@ type config struct {
 	HeldPerBlock   int64
 	HeldPerUser    int64
 	MetricsToken   string
+	TrashRetention time.Duration
+	HeapGrace      time.Duration
+	MaxImport      int64
 
 	proxies []netip.Prefix    // TrustedProxies, read
 	sources map[string]string // by flag name: where its value came from
@@ -75,6 +78,9 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.Int64Var(&c.OrderSteps, "max-order-steps", 2_000_000, "steps that a client may need to put the items of a document in order, and 32 an item")
 	f.Int64Var(&c.HeldPerBlock, "held-bytes-per-block", 8<<20, "bytes of updates that wait for others, of one block")
 	f.Int64Var(&c.HeldPerUser, "held-bytes-per-user", 64<<20, "bytes of updates that wait for others, of one user")
+	f.DurationVar(&c.TrashRetention, "trash-retention", 30*24*time.Hour, "how long a block stays in the trash before it is deleted for good")
+	f.DurationVar(&c.HeapGrace, "heap-grace", 7*24*time.Hour, "how long a deleted heap can be brought back")
+	f.Int64Var(&c.MaxImport, "max-import-bytes", 4<<30, "size of an archive that is imported, packed or unpacked")
 	f.StringVar(&c.MetricsToken, "metrics-token", "", "bearer token that /metrics asks for; without one anybody may read the numbers")
 }
 

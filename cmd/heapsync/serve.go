@@ -31,6 +31,20 @@ const databaseName = "heapsync.db"
 // indexName is that of what is read out of documents, which can be removed.
 const indexName = "index.db"
 
+// tempName is the folder of what is of no use after a restart.
+const tempName = "tmp"
+
+// emptyFolder makes a folder, without what is left in it.
+func emptyFolder(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("empty folder: %w", err)
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	return nil
+}
+
 func serveCommand() *cobra.Command {
 	return withConfig(&cobra.Command{
 		Use:   "serve",
@@ -66,6 +80,9 @@ func serve(ctx context.Context, cfg *config, stdout io.Writer, stderr *os.File) 
 			logger.Error("database not closed cleanly", "err", err)
 		}
 	}()
+	if err := emptyFolder(filepath.Join(cfg.Data, tempName)); err != nil {
+		return err
+	}
 	index, err := sqlite.OpenIndex(ctx, sqlite.IndexConfig{Path: filepath.Join(cfg.Data, indexName), Logger: logger})
 	if err != nil {
 		return err
@@ -165,7 +182,8 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 		Store: store, Index: index, Logger: logger, Audit: in.auditRefusal,
 		Limits: blocks.Limits{
 			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail,
-			History:   blocks.HistoryPolicy{All: cfg.HistoryAll, Hourly: cfg.HistoryHourly, Daily: cfg.HistoryDaily, Updates: cfg.HistoryUpdates},
+			History:  blocks.HistoryPolicy{All: cfg.HistoryAll, Hourly: cfg.HistoryHourly, Daily: cfg.HistoryDaily, Updates: cfg.HistoryUpdates},
+			TrashFor: cfg.TrashRetention, HeapGrace: cfg.HeapGrace, ImportBytes: cfg.MaxImport,
 			TypeDepth: cfg.TypeDepth, Steps: cfg.OrderSteps,
 			HeldPerBlock: cfg.HeldPerBlock, HeldPerUser: cfg.HeldPerUser,
 		},
@@ -177,7 +195,7 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 	in.api = syncserver.New(syncserver.Config{
 		Auth: in.auth, Blocks: in.blocks, Live: in.live, Health: store.Health,
 		Name: cfg.Name, Version: versionText(), PublicURL: cfg.PublicURL, Origins: cfg.Origins,
-		Limits: cfg.rateLimits(), MetricsToken: cfg.MetricsToken, Logger: logger,
+		Limits: cfg.rateLimits(), MetricsToken: cfg.MetricsToken, Logger: logger, TempDir: filepath.Join(cfg.Data, tempName),
 	})
 	return in, nil
 }

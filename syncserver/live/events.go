@@ -177,6 +177,9 @@ func (c *conn) takeStale() []queued {
 }
 
 func changedEvent(k blocks.Commit) event {
+	if k.Deleted {
+		return event{Event: "block.deleted", HeapID: k.Key.Heap, At: k.At, BlockID: k.Key.Block, Seq: k.Last}
+	}
 	return event{
 		Event: "block.changed", HeapID: k.Key.Heap, At: k.At, BlockID: k.Key.Block, Seq: k.Last,
 		StateVector: base64.StdEncoding.EncodeToString(k.StateVector),

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/gorilla/websocket"
@@ -101,6 +102,16 @@ func (srv *Server) leave(s *sub) {
 	if r.refs--; r.refs == 0 {
 		delete(srv.rooms, r.key)
 		r.release()
+	}
+}
+
+// close closes the block for all who have it open.
+func (r *room) close(code int, reason string) {
+	r.mu.Lock()
+	subs := slices.Clone(r.subs)
+	r.mu.Unlock()
+	for _, s := range subs {
+		s.conn.expel(s, code, reason)
 	}
 }
 

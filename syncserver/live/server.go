@@ -150,7 +150,11 @@ func (srv *Server) committed(c blocks.Commit) {
 	srv.mu.Lock()
 	r := srv.rooms[c.Key]
 	srv.mu.Unlock()
-	if r != nil {
+	switch {
+	case r == nil:
+	case c.Deleted:
+		r.close(closeDeleted, "deleted")
+	default:
 		r.relay(c)
 	}
 	srv.tell(c.Key.Heap, func() event { return changedEvent(c) })
