@@ -13,18 +13,25 @@ import (
 // are in memory at once, so fn must not call View or Edit. Errors: ErrNotFound,
 // ErrDeleted, ErrQuarantined, ErrTooLarge, and those of fn.
 func (l *Log) View(ctx context.Context, key BlockKey, fn func(Head, *ydoc.Doc) error) error {
+	return l.withDocuments(ctx, func() error {
+		doc := ydoc.NewDoc(ydoc.Options{MaxDepth: l.limits.TypeDepth})
+		head, err := l.build(ctx, key, doc)
+		if err != nil {
+			return err
+		}
+		return fn(head, doc)
+	})
+}
+
+// withDocuments calls fn in a slot for documents.
+func (l *Log) withDocuments(ctx context.Context, fn func() error) error {
 	select {
 	case l.documents <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-l.documents }()
-	doc := ydoc.NewDoc(ydoc.Options{MaxDepth: l.limits.TypeDepth})
-	head, err := l.build(ctx, key, doc)
-	if err != nil {
-		return err
-	}
-	return fn(head, doc)
+	return fn()
 }
 
 func (l *Log) build(ctx context.Context, key BlockKey, doc *ydoc.Doc) (Head, error) {

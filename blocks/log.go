@@ -42,6 +42,7 @@ type Limits struct {
 	SnapshotTail int64         // updates after which a block's tail is folded; 512
 	Collect      int64         // deleted elements from which on a snapshot is collected; 256
 	History      HistoryPolicy
+	Versions     int // named ones of a block; 1,000
 }
 
 func (l *Limits) setDefaults() {
@@ -64,6 +65,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.SnapshotTail, 512)
 	setDefault(&l.Collect, 256)
 	l.History.setDefaults()
+	setDefault(&l.Versions, 1000)
 }
 
 func setDefault[T comparable](field *T, value T) {

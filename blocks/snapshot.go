@@ -165,18 +165,14 @@ func (l *Log) Fold(ctx context.Context, key BlockKey) error {
 
 // snapshot reads the block in a slot for documents, which collecting needs.
 func (l *Log) snapshot(ctx context.Context, key BlockKey, save func(*state) error) error {
-	select {
-	case l.documents <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-l.documents }()
-	st, err := l.read(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer st.free()
-	return save(st)
+	return l.withDocuments(ctx, func() error {
+		st, err := l.read(ctx, key)
+		if err != nil {
+			return err
+		}
+		defer st.free()
+		return save(st)
+	})
 }
 
 func (l *Log) snapshotOf(st *state) Snapshot {

@@ -115,7 +115,7 @@ func tagOf(path string) string {
 		return "sync"
 	case "me":
 		return "auth"
-	case "heap", "heaps", "heap_count", "search", "workspaces", "invites":
+	case "block", "block_updates", "heap", "heaps", "heap_count", "search", "workspaces", "invites":
 		return "heaps"
 	}
 	return "instance"

@@ -63,6 +63,7 @@ var problems = []struct {
 	{auth.ErrInvalid, 400, "invalid", 0, ""},
 	{auth.ErrNotFound, 404, "not_found", 0, "no such thing here"},
 	{blocks.ErrAmbiguous, 409, "ambiguous_block", 0, "the block id is used in several heaps; name the heap"},
+	{blocks.ErrThinned, 404, "thinned", 0, "history does not hold any more what was at that moment"},
 	{blocks.ErrNotFound, 404, "not_found", 0, "no such thing here"},
 	{blocks.ErrForbidden, 403, "forbidden", 0, "your role in this heap is too low"},
 	{blocks.ErrNotTrashed, 409, "not_trashed", 0, "the block is not in the trash"},
