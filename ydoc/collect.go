@@ -97,13 +97,21 @@ func (d *Doc) joinTouched(t *Transaction) {
 		c := &d.clients[i]
 		run := &c.run
 		p := run.last()
-		for d.items[run.item(p)].end() > c.before {
-			p, _ = d.joinLefts(run, p)
+		right := &d.items[run.item(p)]
+		for right.end() > c.before {
 			before, ok := run.before(p)
 			if !ok {
 				break
 			}
-			p = before
+			left := &d.items[run.item(before)]
+			if left.kind == right.kind && (left.next == run.item(p) || left.isGC()) { // few are
+				p, _ = d.joinLefts(run, p)
+				if before, ok = run.before(p); !ok {
+					break
+				}
+				left = &d.items[run.item(before)]
+			}
+			p, right = before, left
 		}
 	}
 }

@@ -113,11 +113,7 @@ func (d *decoder) structV1(client ClientID, clock uint64) (uint64, error) {
 }
 
 func (d *decoder) idV1(client ClientID, clock uint64) (ID, error) {
-	c, err := d.r.VarUint()
-	if err != nil {
-		return ID{}, d.fail(err)
-	}
-	k, err := d.r.VarUint()
+	c, k, err := d.r.VarUints()
 	if err != nil {
 		return ID{}, d.fail(err)
 	}

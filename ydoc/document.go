@@ -253,7 +253,11 @@ func (d *Doc) check(u *Update) error {
 // the transaction does, unheard, it may do without noting that.
 func (d *Doc) apply(u *Update, unheard bool) {
 	a := d.tx.application(u)
-	if !unheard || !d.load(u) {
+	loaded, deleted := false, false
+	if unheard {
+		loaded, deleted = d.load(u)
+	}
+	if !loaded {
 		d.reserve(u)
 		a.structs()
 	}
@@ -266,7 +270,9 @@ func (d *Doc) apply(u *Update, unheard bool) {
 	}
 	a.u = nil
 	var unknown DeleteSet
-	d.applyDeletes(u.deletes, &unknown)
+	if !deleted {
+		d.applyDeletes(u.deletes, &unknown)
+	}
 	if d.pending != nil && d.pending.deletes.Len() > 0 {
 		again := d.pending.deletes
 		d.pending.deletes = DeleteSet{}
@@ -288,18 +294,13 @@ func (d *Doc) reserve(u *Update) {
 		return
 	}
 	d.items = make([]item, 0, len(u.nodes)+8)
-	d.text = make([]byte, 0, u.sizeOfContent()+64)
-}
-
-// sizeOfContent returns how many bytes the content of u takes in Doc.text.
-func (u *Update) sizeOfContent() int {
 	size := 0
 	for i := range u.nodes {
 		if n := &u.nodes[i]; n.kind() >= kindJSON && n.kind() != kindType {
 			size += int(n.text.size)
 		}
 	}
-	return size
+	d.text = make([]byte, 0, size+64)
 }
 
 // applyDeletes deletes what is known of ds, and adds the rest to unknown.

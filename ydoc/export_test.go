@@ -130,5 +130,6 @@ func LoadAnySize() (restore func()) {
 func Loads(u *Update) bool {
 	d := NewDoc(Options{})
 	defer d.end(d.begin(false))
-	return d.load(u)
+	loaded, _ := d.load(u)
+	return loaded
 }

@@ -14,6 +14,7 @@ type loading struct {
 	d *Doc
 	u *Update
 
+	size     int      // of content, about
 	ends     []uint32 // node → the clock behind it
 	starts   []uint32 // see index
 	indexes  []index  // of groups
@@ -57,15 +58,16 @@ var loadings = sync.Pool{New: func() any { return new(loading) }}
 // load applies the structs of u if d is empty and u a state, without gaps and without
 // references to what is not there. Otherwise, and if u is odd, it returns false, and
 // nothing has changed. Of deletions it notes only those of values in the transaction.
-func (d *Doc) load(u *Update) bool {
+// It also reports whether all that u deletes was deleted before, as in a state is usual.
+func (d *Doc) load(u *Update) (loaded, deleted bool) {
 	if len(d.items) > 0 || len(d.clients) > 0 || d.forest != nil || len(u.nodes) < minLoad {
-		return false
+		return false, false
 	}
 	l := loadings.Get().(*loading)
 	defer l.free()
 	l.d, l.u = d, u
 	if !l.measure() {
-		return false
+		return false, false
 	}
 	before := *d
 	before.branches, before.chains, before.table = slices.Clone(d.branches), slices.Clone(d.chains), slices.Clone(d.table)
@@ -74,10 +76,9 @@ func (d *Doc) load(u *Update) bool {
 	}
 	if !l.resolve() || !l.cut() || !l.link() {
 		*d = before
-		return false
+		return false, false
 	}
-	l.write()
-	return true
+	return true, l.write()
 }
 
 func (l *loading) free() {
@@ -101,6 +102,7 @@ func (l *loading) measure() bool {
 	l.ends = sized(l.ends, len(u.nodes))
 	l.starts = sized(l.starts, len(u.nodes)+len(u.groups))[:0]
 	l.indexes = l.indexes[:0]
+	l.size = 0
 	at := uint32(0)
 	for _, g := range u.groups {
 		if g.from != at {
@@ -115,6 +117,7 @@ func (l *loading) measure() bool {
 			}
 			end = n.end()
 			l.ends[i] = uint32(end)
+			l.size += int(n.text.size)
 		}
 		x := index{from: uint32(len(l.starts))}
 		for (end-1)>>x.shift >= uint64(g.to-g.from) {
@@ -395,10 +398,13 @@ func (l *loading) amongRivals(k *link, left, o uint32) uint32 {
 	return left
 }
 
-// write makes the items, and their clients' runs.
-func (l *loading) write() {
+// write makes the items, and their clients' runs. It reports whether all that the
+// Update deletes was deleted before.
+func (l *loading) write() (deleted bool) {
 	d, u := l.d, l.u
-	d.text = make([]byte, 0, u.sizeOfContent()+64)
+	deletes := u.deletes.ranges
+	deleted = true
+	d.text = make([]byte, 0, l.size+64)
 	entries := make([]entry, 0, len(l.links))
 	l.replaced = l.replaced[:0]
 	at, parts := uint32(0), l.parts
@@ -419,10 +425,38 @@ func (l *loading) write() {
 		c := &d.clients[gi]
 		c.next = l.ends[g.to-1]
 		c.run.fill(entries[first:])
+		n := 0
+		for n < len(deletes) && deletes[n].client == g.client {
+			n++
+		}
+		deleted = deleted && d.lacks(entries[first:], deletes[:n])
+		deletes = deletes[n:]
 	}
 	for _, i := range l.replaced {
 		d.remove(i)
 	}
+	return deleted && len(deletes) == 0
+}
+
+// lacks reports whether no item that is not deleted, nor what is not known, is in ranges.
+func (d *Doc) lacks(entries []entry, ranges []deletion) bool {
+	for _, e := range entries {
+		it := &d.items[e.item]
+		if it.deleted() {
+			continue
+		}
+		for len(ranges) > 0 && ranges[0].to <= uint64(it.clock) {
+			ranges = ranges[1:]
+		}
+		if len(ranges) == 0 {
+			return true
+		}
+		if ranges[0].from < uint64(it.end()) {
+			return false
+		}
+	}
+	end := uint64(d.items[entries[len(entries)-1].item].end())
+	return len(ranges) == 0 || ranges[len(ranges)-1].to <= end
 }
 
 // writeItem makes item i of n, and an entry of it, unless it is a GC struct behind

@@ -46,24 +46,34 @@ func (d *Doc) deletes() DeleteSet {
 	return DeleteSet{ranges: d.appendDeletes(nil), sorted: true}
 }
 
+// appendDeletes appends what is deleted. Where that begins and ends there is no guessing,
+// so it does without branches: every item writes the range that may go on.
 func (d *Doc) appendDeletes(ranges []deletion) []deletion {
 	for _, i := range d.descending() {
 		c := &d.clients[i]
-		open := false
+		last := deletion{client: c.id}
+		n, open := len(ranges), 0
 		for p := range c.run.pages {
-			for _, e := range c.run.pages[p].entries {
+			entries := c.run.pages[p].entries
+			ranges = slices.Grow(ranges[:n], len(entries)+1)
+			room := ranges[:cap(ranges)]
+			for _, e := range entries {
 				it := &d.items[e.item]
-				switch {
-				case !it.deleted():
-					open = false
-				case open:
-					ranges[len(ranges)-1].to = uint64(it.end())
-				default:
-					ranges = append(ranges, deletion{c.id, uint64(it.clock), uint64(it.end())})
-					open = true
+				deleted := int(it.flags / isDeleted & 1)
+				from, to := uint64(it.clock), uint64(it.end())
+				if open != 0 {
+					from = last.from
 				}
+				if deleted == 0 {
+					from, to = last.from, last.to
+				}
+				last.from, last.to = from, to
+				room[n] = last
+				n += open &^ deleted
+				open = deleted
 			}
 		}
+		ranges = ranges[:n+open]
 	}
 	return ranges
 }

@@ -1,6 +1,7 @@
 package ydoc
 
 import (
+	"encoding/binary"
 	"slices"
 	"sync"
 
@@ -109,7 +110,14 @@ func (w *writer) items(client ClientID, from uint32, entries []entry) {
 	for _, entry := range entries {
 		it := &d.items[entry.item]
 		if e.format == V1 && it.clock >= from && it.flags&flagAny == 0 {
-			dst = d.appendItem(dst, it)
+			if usual>>it.kind&1 == 0 || it.flags&flagWTF != 0 || it.origin.client == none {
+				dst = d.appendItem(dst, it)
+				continue
+			}
+			if cap(dst)-len(dst) < maxItemHead+int(it.size) {
+				dst = slices.Grow(dst, maxItemHead+int(it.size))
+			}
+			dst = dst[:d.putItem(dst[:cap(dst)], len(dst), it)]
 			continue
 		}
 		var n node
@@ -142,8 +150,9 @@ func (w *writer) cut(n *node, client ClientID, by uint64) {
 	n.text.size -= off
 }
 
-// maxItemHead is more than the bytes of an item's info byte, two ids and a length.
-const maxItemHead = 64
+// maxItemHead is more than the bytes of an item's info byte, two ids and a length, and
+// those that putItem writes for nothing.
+const maxItemHead = 96
 
 // appendItem appends, as V1, a whole item that holds no any where V1 has JSON text.
 func (d *Doc) appendItem(dst []byte, it *item) []byte {
@@ -197,6 +206,38 @@ func (d *Doc) appendItem(dst []byte, it *item) []byte {
 	return append(dst[:len(dst)+n], d.content(it)...)
 }
 
+// usual are the kinds that putItem writes.
+const usual = 1<<kindString | 1<<kindDeleted
+
+// putItem is appendItem for most items: text and what is deleted, with an origin. It
+// writes at b[n:], which has room for maxItemHead bytes more than the content, and returns
+// the place behind.
+func (d *Doc) putItem(b []byte, n int, it *item) int {
+	info := it.kind | hasOrigin | it.flags&isValue>>1 // hasSub
+	at := n
+	n = putUint(b, n+1, uint64(d.clients[it.origin.client].id))
+	n = putClock(b, n, it.origin.clock)
+	if it.right.client != none {
+		info |= hasRight
+		n = putUint(b, n, uint64(d.clients[it.right.client].id))
+		n = putClock(b, n, it.right.clock)
+	}
+	b[at] = info
+	length := it.size
+	if it.kind == kindDeleted { // and has no content
+		length = it.length
+	}
+	n = putClock(b, n, length)
+	if size := int(it.size); size <= shortText && int(it.off)+shortText <= len(d.text) { // without a call
+		*(*[shortText]byte)(b[n:]) = *(*[shortText]byte)(d.text[it.off:])
+		return n + size
+	}
+	return n + copy(b[n:], d.content(it))
+}
+
+// shortText is what putItem copies at once, whatever the text's length.
+const shortText = 16
+
 // putUint writes v at b[n:], which must be long enough, and returns the place behind.
 func putUint(b []byte, n int, v uint64) int {
 	for v >= 0x80 {
@@ -206,6 +247,23 @@ func putUint(b []byte, n int, v uint64) int {
 	}
 	b[n] = byte(v)
 	return n + 1
+}
+
+// putClock is putUint for numbers of which many have two or three bytes. It may write a
+// byte more than it says.
+func putClock(b []byte, n int, v uint32) int {
+	switch {
+	case v < 1<<7:
+		b[n] = byte(v)
+		return n + 1
+	case v < 1<<14:
+		binary.LittleEndian.PutUint16(b[n:], uint16(v&0x7f|0x80|v<<1&0x7f00))
+		return n + 2
+	case v < 1<<21:
+		binary.LittleEndian.PutUint32(b[n:], v&0x7f|0x80|v<<1&0x7f00|0x8000|v<<2&0x7f0000)
+		return n + 3
+	}
+	return putUint(b, n, uint64(v))
 }
 
 func (d *Doc) appendRef(dst []byte, r ref) []byte {

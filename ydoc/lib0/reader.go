@@ -115,6 +115,28 @@ func (r *Reader) longVarUint() (uint64, error) {
 	return r.groups(0, 0)
 }
 
+// VarUints reads two integers, as ids are. The usual ones, a small number and a clock
+// of up to three bytes, take no more than a look at each byte.
+func (r *Reader) VarUints() (a, b uint64, err error) {
+	if p := r.b[r.off:]; len(p) >= 4 && p[0] < 0x80 {
+		switch {
+		case p[1] < 0x80:
+			r.off += 2
+			return uint64(p[0]), uint64(p[1]), nil
+		case p[2]-1 < 0x7f:
+			r.off += 3
+			return uint64(p[0]), uint64(p[1]&0x7f) | uint64(p[2])<<7, nil
+		case p[2] >= 0x80 && p[3]-1 < 0x7f:
+			r.off += 4
+			return uint64(p[0]), uint64(p[1]&0x7f) | uint64(p[2]&0x7f)<<7 | uint64(p[3])<<14, nil
+		}
+	}
+	if a, err = r.VarUint(); err == nil {
+		b, err = r.VarUint()
+	}
+	return a, b, err
+}
+
 // groups reads groups of seven bits onto v, the first of them at shift.
 func (r *Reader) groups(v uint64, shift uint) (uint64, error) {
 	for n := int(shift+6) / 7; ; n++ {
