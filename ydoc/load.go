@@ -30,6 +30,11 @@ type loading struct {
 	stack    []uint32 // groups that wait for the one behind them, the last for the running one
 	waits    []bool   // group → it is in stack
 	replaced []uint32 // values that are not the last of their key
+
+	// Of the client whose items are written:
+	deletes []deletion // what is deleted, without what was passed
+	alike   bool       // neighbours may be one item
+	live    bool       // of all clients: something is in deletes that is not deleted yet
 }
 
 // index finds nodes of a group: the one that holds clock c is not before starts[from +
@@ -82,7 +87,7 @@ func (d *Doc) load(u *Update) (loaded, deleted bool) {
 }
 
 func (l *loading) free() {
-	l.d, l.u = nil, nil
+	l.d, l.u, l.deletes = nil, nil, nil
 	if cap(l.links)*nodeSize <= maxPooled>>5 {
 		loadings.Put(l)
 	}
@@ -330,8 +335,10 @@ func (l *loading) place(i uint32) (lacks uint32, ok bool) {
 	if k.node == none {
 		return none, ch.isList()
 	}
-	if n := &l.u.nodes[k.node]; n.kind() == kindType {
-		l.makeType(i, n, ch.branch)
+	if l.u.types {
+		if n := &l.u.nodes[k.node]; n.kind() == kindType {
+			l.makeType(i, n, ch.branch)
+		}
 	}
 	return none, true
 }
@@ -403,7 +410,7 @@ func (l *loading) amongRivals(k *link, left, o uint32) uint32 {
 func (l *loading) write() (deleted bool) {
 	d, u := l.d, l.u
 	deletes := u.deletes.ranges
-	deleted = true
+	l.live = false
 	d.text = make([]byte, 0, l.size+64)
 	entries := make([]entry, 0, len(l.links))
 	l.replaced = l.replaced[:0]
@@ -411,6 +418,12 @@ func (l *loading) write() (deleted bool) {
 	for gi, g := range u.groups {
 		d.tx.touch(uint32(gi))
 		first := len(entries)
+		n := 0
+		for n < len(deletes) && deletes[n].client == g.client {
+			n++
+		}
+		l.deletes, deletes = deletes[:n], deletes[n:]
+		l.alike = false
 		for i := g.from; i < g.to; i++ {
 			if end := l.first(i + 1); end > at+1 {
 				for ; at < end; at++ {
@@ -425,38 +438,17 @@ func (l *loading) write() (deleted bool) {
 		c := &d.clients[gi]
 		c.next = l.ends[g.to-1]
 		c.run.fill(entries[first:])
-		n := 0
-		for n < len(deletes) && deletes[n].client == g.client {
-			n++
+		if !l.alike {
+			c.before = c.next // there is nothing to join
 		}
-		deleted = deleted && d.lacks(entries[first:], deletes[:n])
-		deletes = deletes[n:]
+		if n := len(l.deletes); n > 0 && l.deletes[n-1].to > uint64(c.next) {
+			l.live = true
+		}
 	}
 	for _, i := range l.replaced {
 		d.remove(i)
 	}
-	return deleted && len(deletes) == 0
-}
-
-// lacks reports whether no item that is not deleted, nor what is not known, is in ranges.
-func (d *Doc) lacks(entries []entry, ranges []deletion) bool {
-	for _, e := range entries {
-		it := &d.items[e.item]
-		if it.deleted() {
-			continue
-		}
-		for len(ranges) > 0 && ranges[0].to <= uint64(it.clock) {
-			ranges = ranges[1:]
-		}
-		if len(ranges) == 0 {
-			return true
-		}
-		if ranges[0].from < uint64(it.end()) {
-			return false
-		}
-	}
-	end := uint64(d.items[entries[len(entries)-1].item].end())
-	return len(ranges) == 0 || ranges[len(ranges)-1].to <= end
+	return !l.live && len(deletes) == 0
 }
 
 // writeItem makes item i of n, and an entry of it, unless it is a GC struct behind
@@ -507,5 +499,22 @@ func (l *loading) writeItem(entries []entry, first int, i uint32, n *node) []ent
 			l.replaced = append(l.replaced, i)
 		}
 	}
+	if len(entries) > first {
+		left := &d.items[entries[len(entries)-1].item]
+		l.alike = l.alike || left.next == i && left.kind == it.kind
+	}
+	if !it.deleted() {
+		l.checkDeleted(it)
+	}
 	return append(entries, entry{it.clock, i})
+}
+
+// checkDeleted notes whether the Update deletes it, which is not deleted.
+func (l *loading) checkDeleted(it *item) {
+	for len(l.deletes) > 0 && l.deletes[0].to <= uint64(it.clock) {
+		l.deletes = l.deletes[1:]
+	}
+	if len(l.deletes) > 0 && l.deletes[0].from < uint64(it.end()) {
+		l.live = true
+	}
 }
