@@ -30,21 +30,13 @@ func (l *Log) compact(key BlockKey, m *ydoc.Merger) []byte {
 	return collected
 }
 
-// collectShare is which part of all elements has to be deleted.
+// collectShare is which part of all elements has to be deleted and not yet collected, so
+// that documents are built the less often the larger they are.
 const collectShare = 8
 
 func (l *Log) worthCollecting(u *ydoc.Update) bool {
-	var deleted, all int64
-	for _, r := range u.Deletes() {
-		deleted += int64(r.To - r.From)
-	}
-	if deleted < l.limits.Collect {
-		return false
-	}
-	for s := range u.Structs() {
-		all += int64(s.Len)
-	}
-	return deleted >= all/collectShare
+	deleted, all := u.Collectable()
+	return int64(deleted) >= max(l.limits.Collect, int64(all/collectShare))
 }
 
 // sameExtent says whether state knows the same clocks as u, and of the same ones that

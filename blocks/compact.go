@@ -302,7 +302,26 @@ func (f *folding) foldUpdates(ctx context.Context, parts []Window) error {
 	if err != nil {
 		return f.left(err)
 	}
-	return f.raced(f.log.store.FoldUpdates(ctx, f.head.Ref, w, ends(parts)))
+	return f.write(ctx, func() error { return f.log.store.FoldUpdates(ctx, f.head.Ref, w, ends(parts)) })
+}
+
+// idleShare is how many times as long as its last write took the compactor waits for
+// the next one: others write meanwhile, and the store tidies up less often.
+const idleShare = 2
+
+func (f *folding) write(ctx context.Context, fold func() error) error {
+	start := time.Now()
+	if err := fold(); err != nil {
+		return f.raced(err)
+	}
+	pause := time.NewTimer(idleShare * time.Since(start))
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // left logs what could not be merged and stays as it is.
@@ -355,7 +374,8 @@ func (f *folding) windows(ctx context.Context) error {
 		if err != nil {
 			return f.left(err)
 		}
-		if err := f.raced(f.log.store.FoldWindows(ctx, f.head.Ref, w, ends(parts))); err != nil {
+		err = f.write(ctx, func() error { return f.log.store.FoldWindows(ctx, f.head.Ref, w, ends(parts)) })
+		if err != nil {
 			return err
 		}
 	}

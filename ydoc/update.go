@@ -54,6 +54,31 @@ func (u *Update) DeleteSet() DeleteSet { return u.deletes }
 // DeletesWithin reports whether everything u deletes is deleted in state too.
 func (u *Update) DeletesWithin(state *Update) bool { return u.deletes.Within(state.deletes) }
 
+// Collectable returns how many elements u has, and of how many of them it has the
+// content although it deletes them: what a document that applies u can collect.
+func (u *Update) Collectable() (deleted, all int) {
+	for _, g := range u.groups {
+		i := u.deletes.search(g.client, 0)
+		for n := g.from; n < g.to; n++ {
+			nd := &u.nodes[n]
+			all += int(nd.length)
+			if tombstone(nd) {
+				continue
+			}
+			for ; i < len(u.deletes.ranges) && u.deletes.ranges[i].client == g.client; i++ {
+				d := &u.deletes.ranges[i]
+				if from, to := max(d.from, nd.clock), min(d.to, nd.end()); from < to {
+					deleted += int(to - from)
+				}
+				if d.to > nd.end() {
+					break // the next node may be in it, too
+				}
+			}
+		}
+	}
+	return deleted, all
+}
+
 // StateVector returns what a document knows that has applied u and nothing else:
 // of each client whose clock 0 is in u, the end of what follows without a gap
 // (section 4.6).
