@@ -29,6 +29,7 @@ type loading struct {
 	at, to   []uint32 // group → its next item, and the one behind its last
 	stack    []uint32 // groups that wait for the one behind them, the last for the running one
 	waits    []bool   // group → it is in stack
+	marks    marks
 	replaced []uint32 // values that are not the last of their key
 
 	// Of the client whose items are written:
@@ -382,7 +383,7 @@ func (l *loading) chain(n *node, k *link) (lacks uint32, ok bool) {
 
 // amongRivals is Doc.amongRivals for links.
 func (l *loading) amongRivals(k *link, left, o uint32) uint32 {
-	m := &l.d.tx.marks
+	m := &l.marks
 	m.begin(len(l.links))
 	for o != none && o != k.right {
 		r := &l.links[o]
