@@ -80,6 +80,9 @@ type History interface {
 	// ReplaceSnapshot is SaveSnapshot, but s may have the Seq of the one there is.
 	ReplaceSnapshot(ctx context.Context, s Snapshot) error
 
+	// Recount sets right what a heap keeps for DiskUse, if rows have come or gone that no
+	// method here knows of.
+	Recount(ctx context.Context, heap HeapID) error
 	// DiskUse returns what a heap's snapshots, windows, and updates that are not folded
 	// take, in stored bytes.
 	DiskUse(ctx context.Context, heap HeapID) (DiskUse, error)

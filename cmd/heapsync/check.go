@@ -3,24 +3,35 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/heapsync/heapsync/auth"
+	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/storage/sqlite"
 )
 
 func checkCommand() *cobra.Command {
 	var data string
+	var rebuild bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Read everything that is stored and say what is damaged; exits 1 if anything is",
 		Long: `Read everything that is stored, compare it with its checksums and say what is
-damaged. It changes nothing, and a server may be running.`,
+damaged. It changes nothing, and a server may be running.
+
+With --rebuild what is derived from the log is made anew before, also of blocks that
+are quarantined; what the log does not come to stays as it is.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return withAdmin(cmd.Context(), data, func(ctx context.Context, _ *auth.Service, store *sqlite.Store) error {
 				out := cmd.OutOrStdout()
+				if rebuild {
+					if err := rebuildSnapshots(ctx, out, store); err != nil {
+						return err
+					}
+				}
 				sum, err := store.Check(ctx, func(p sqlite.Problem) { fmt.Fprintln(out, p) })
 				if err != nil {
 					return err
@@ -35,5 +46,18 @@ damaged. It changes nothing, and a server may be running.`,
 		},
 	}
 	addDataFlag(cmd, &data)
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "make snapshots anew from the log")
 	return cmd
+}
+
+func rebuildSnapshots(ctx context.Context, out io.Writer, store *sqlite.Store) error {
+	log := blocks.NewLog(blocks.LogConfig{Store: store})
+	n, err := log.RebuildSnapshots(ctx, func(key blocks.BlockKey, err error) {
+		fmt.Fprintf(out, "snapshots: %s: not rebuilt: %v\n", key, err)
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%d snapshots rebuilt\n", n)
+	return nil
 }

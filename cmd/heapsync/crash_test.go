@@ -134,6 +134,10 @@ func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
 	if strings.Contains(string(out), " 0 windows") {
 		t.Errorf("no history was folded: %s", out)
 	}
+	rebuilt, err := exec.Command(binary, "check", "--rebuild", "--data", dir).CombinedOutput()
+	if err != nil || !strings.Contains(string(rebuilt), "8 snapshots rebuilt") {
+		t.Errorf("check --rebuild: %v\n%s", err, rebuilt)
+	}
 	t.Logf("%d acknowledged edits, none lost; %s", acked, strings.TrimSpace(string(out)))
 }
 

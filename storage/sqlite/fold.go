@@ -212,6 +212,21 @@ func (s *Store) DiskUse(ctx context.Context, heap blocks.HeapID) (blocks.DiskUse
 	return use, nil
 }
 
+// Recount implements [blocks.History].
+func (s *Store) Recount(ctx context.Context, heap blocks.HeapID) error {
+	err := s.write(ctx, func(t *tx) error {
+		return found(t.exec(`UPDATE heaps SET
+				state_bytes = (SELECT coalesce(sum(length(state)), 0) FROM blocks b JOIN snapshots ON snapshots.block = b.ref WHERE b.heap = heaps.id),
+				history_bytes = (SELECT coalesce(sum(length(h.bytes)), 0) FROM blocks b JOIN history h ON h.block = b.ref WHERE b.heap = heaps.id),
+				folded_bytes = (SELECT coalesce(sum(h.size), 0) FROM blocks b JOIN history h ON h.block = b.ref WHERE b.heap = heaps.id)
+			WHERE heap = ?`, heap))
+	})
+	if err != nil {
+		return fmt.Errorf("recount %s: %w", heap, err)
+	}
+	return nil
+}
+
 // dropContent deletes all that is stored of a block but its head: updates, windows,
 // snapshot, versions, claims and what is held. The caller writes the head: deleted_at,
 // a seq of its own that updates counts, and bytes 0.

@@ -344,6 +344,10 @@ func (f *Faulty) DueWindows(ctx context.Context, level blocks.Level, cursor bloc
 	return d.keys, d.next, err
 }
 
+func (f *Faulty) Recount(ctx context.Context, heap blocks.HeapID) error {
+	return f.call(ctx, "Recount", func() error { return f.Store.Recount(ctx, heap) })
+}
+
 func (f *Faulty) DiskUse(ctx context.Context, heap blocks.HeapID) (blocks.DiskUse, error) {
 	return call(ctx, f, "DiskUse", func() (blocks.DiskUse, error) { return f.Store.DiskUse(ctx, heap) })
 }

@@ -186,6 +186,11 @@ func testWindows(b *bench) {
 	}
 	b.reopen()
 	check(w)
+	b.must(b.s.Recount(ctx, "h"))
+	if again, err := b.s.DiskUse(ctx, "h"); err != nil || again != use {
+		b.Errorf("disk use is %+v, counted again %+v (%v)", use, again, err)
+	}
+	b.wantErr(b.s.Recount(ctx, "nowhere"), blocks.ErrNotFound, "recount of no heap")
 	_, err = b.s.DiskUse(ctx, "nowhere")
 	b.wantErr(err, blocks.ErrNotFound, "disk use of no heap")
 }
