@@ -229,7 +229,7 @@ func (f *folding) updates(ctx context.Context) (more bool, err error) {
 	done := 0
 	for done < len(seqs) {
 		chunk := seqs[done:min(done+foldRows, len(seqs))]
-		parts, err := store.Updates(ctx, f.head.Ref, chunk)
+		parts, err := store.Updates(ctx, f.head.Ref, chunk, foldBytes)
 		if err != nil {
 			return false, err
 		}

@@ -60,9 +60,10 @@ type History interface {
 	// OldestUpdates returns the seqs of the block's oldest updates that are not folded,
 	// oldest first.
 	OldestUpdates(ctx context.Context, ref Ref, limit int) ([]Seq, error)
-	// Updates returns the block's updates with these seqs, as parts of LevelUpdate. One
-	// that is missing or whose checksum is wrong is ErrCorrupt.
-	Updates(ctx context.Context, ref Ref, seqs []Seq) ([]Window, error)
+	// Updates returns the block's updates with these seqs, as parts of LevelUpdate: the
+	// first of them, and others until they have maxBytes. One that is missing or whose
+	// checksum is wrong is ErrCorrupt.
+	Updates(ctx context.Context, ref Ref, seqs []Seq, maxBytes int64) ([]Window, error)
 
 	// FoldUpdates puts w in the place of the block's oldest updates, which have seqs;
 	// FoldWindows in that of the windows that end with seqs. Either is one transaction.

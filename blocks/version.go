@@ -66,8 +66,11 @@ func parseHistoryCursor(s string) (seq Seq, at int64, err error) {
 	return seq, at, nil
 }
 
+// maxHistoryBytes is how many bytes of updates a page of history may have.
+const maxHistoryBytes = 16 << 20
+
 // BlockHistory lists what happened to a block, to a user who can read it. With bytes each
-// part has its update, in format V1.
+// part has its update, in format V1, and there may be fewer on a page.
 func (in *Instance) BlockHistory(ctx context.Context, user UserID, t Target, cursor string, limit int, bytes bool) (BlockHistory, error) {
 	upTo, newer, err := parseHistoryCursor(cursor)
 	if err != nil {
@@ -82,8 +85,18 @@ func (in *Instance) BlockHistory(ctx context.Context, user UserID, t Target, cur
 		return BlockHistory{}, err
 	}
 	h := BlockHistory{Head: now.Head, State: now.Update}
-	if h.Parts, err = in.store.Parts(ctx, h.Head.Ref, upTo, limit, bytes); err != nil {
+	if h.Parts, err = in.store.Parts(ctx, h.Head.Ref, upTo, limit, false); err != nil {
 		return h, err
+	}
+	if bytes {
+		size, n := int64(0), 0
+		for n < len(h.Parts) && (n == 0 || size+h.Parts[n].Size <= maxHistoryBytes) {
+			size += h.Parts[n].Size
+			n++
+		}
+		if h.Parts, err = in.store.Parts(ctx, h.Head.Ref, upTo, n, true); err != nil {
+			return h, err
+		}
 	}
 	named, err := in.store.Versions(ctx, h.Head.Ref)
 	if err != nil {

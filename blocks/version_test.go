@@ -258,3 +258,33 @@ func TestRewindTakesEachBlockBack(t *testing.T) {
 		t.Errorf("%+v", done)
 	}
 }
+
+func TestPagesOfHistoryAreBoundedInBytes(t *testing.T) {
+	w := newWorld(t, blocks.Limits{})
+	large := strings.Repeat("x", 7<<20)
+	for i := range uint64(3) {
+		w.put("ada", "b", word(1, i*uint64(len(large)), large))
+	}
+	for _, tt := range []struct {
+		bytes bool
+		pages []int
+	}{{true, []int{2, 1}}, {false, []int{3}}} {
+		cursor := ""
+		for i, want := range tt.pages {
+			h, err := w.BlockHistory(t.Context(), "ada", inHeap("b"), cursor, 100, tt.bytes)
+			if err != nil || len(h.Parts) != want || (h.Next == "") != (i == len(tt.pages)-1) {
+				t.Fatalf("bytes %v, page %d: %d parts, next %q, %v", tt.bytes, i, len(h.Parts), h.Next, err)
+			}
+			cursor = h.Next
+		}
+	}
+	// Nor does the compactor hold more than some at once.
+	w.pass(30 * 24 * time.Hour)
+	if err := w.Thin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if h := w.head("b"); h.Raw != 0 {
+		t.Errorf("%d updates are not folded", h.Raw)
+	}
+	w.check()
+}

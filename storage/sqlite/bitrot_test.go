@@ -87,7 +87,7 @@ func foldHalf(ctx context.Context, s *Store, ref blocks.Ref) (blocks.Window, err
 			seqs = seqs[:i+1]
 		}
 	}
-	parts, err := s.Updates(ctx, ref, seqs)
+	parts, err := s.Updates(ctx, ref, seqs, 1<<30)
 	if err != nil {
 		return blocks.Window{}, err
 	}

@@ -369,16 +369,23 @@ func (s *Store) OldestUpdates(ctx context.Context, ref blocks.Ref, limit int) ([
 	return seqs, nil
 }
 
+// errEnough ends a read early.
+var errEnough = errors.New("enough")
+
 // Updates implements [blocks.History].
-func (s *Store) Updates(ctx context.Context, ref blocks.Ref, seqs []blocks.Seq) ([]blocks.Window, error) {
-	parts := make([]blocks.Window, 0, len(seqs))
+func (s *Store) Updates(ctx context.Context, ref blocks.Ref, seqs []blocks.Seq, maxBytes int64) ([]blocks.Window, error) {
+	var parts []blocks.Window
+	size := int64(0)
 	err := s.view(ctx, func(r *sql.Tx) error {
 		return s.unfolded(ctx, r, ref, seqs, func(w blocks.Window) error {
+			if size += w.Size; size > maxBytes && len(parts) > 0 {
+				return errEnough
+			}
 			parts = append(parts, w)
 			return nil
 		})
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, errEnough) {
 		return nil, fmt.Errorf("updates: %w", err)
 	}
 	return parts, nil

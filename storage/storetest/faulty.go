@@ -308,8 +308,8 @@ func (f *Faulty) OldestUpdates(ctx context.Context, ref blocks.Ref, limit int) (
 	return call(ctx, f, "OldestUpdates", func() ([]blocks.Seq, error) { return f.Store.OldestUpdates(ctx, ref, limit) })
 }
 
-func (f *Faulty) Updates(ctx context.Context, ref blocks.Ref, seqs []blocks.Seq) ([]blocks.Window, error) {
-	return call(ctx, f, "Updates", func() ([]blocks.Window, error) { return f.Store.Updates(ctx, ref, seqs) })
+func (f *Faulty) Updates(ctx context.Context, ref blocks.Ref, seqs []blocks.Seq, maxBytes int64) ([]blocks.Window, error) {
+	return call(ctx, f, "Updates", func() ([]blocks.Window, error) { return f.Store.Updates(ctx, ref, seqs, maxBytes) })
 }
 
 func (f *Faulty) FoldUpdates(ctx context.Context, ref blocks.Ref, w blocks.Window, seqs []blocks.Seq) error {

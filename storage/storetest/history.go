@@ -74,7 +74,7 @@ func (b *bench) foldOldest(ref blocks.Ref, n int, level blocks.Level) blocks.Win
 	if len(seqs) != n {
 		b.Fatalf("%d oldest updates, want %d", len(seqs), n)
 	}
-	parts, err := b.s.Updates(b.Context(), ref, seqs)
+	parts, err := b.s.Updates(b.Context(), ref, seqs, 1<<30)
 	b.must(err)
 	w, _ := folded(level, parts)
 	b.must(b.s.FoldUpdates(b.Context(), ref, w, seqs))
@@ -104,6 +104,13 @@ func testWindows(b *bench) {
 		b.Fatalf("the log is %v", rows)
 	}
 	b.must(b.s.SaveSnapshot(ctx, blocks.Snapshot{Ref: head.Ref, Seq: rows[9].To, State: []byte("ten")}))
+	seqs, err := b.s.OldestUpdates(ctx, head.Ref, 5)
+	b.must(err)
+	for max, want := range map[int64]int{0: 1, rows[0].Size: 1, rows[0].Size + rows[1].Size: 2, 1 << 20: 5} {
+		if some, err := b.s.Updates(ctx, head.Ref, seqs, max); err != nil || fmt.Sprint(some) != fmt.Sprint(rows[:want]) {
+			b.Errorf("updates of %d bytes are %v, %v", max, some, err)
+		}
+	}
 	use, err := b.s.DiskUse(ctx, "h")
 	b.must(err)
 	if use.Snapshots == 0 || use.Windows != 0 || use.Updates != int64(len(whole)+12) {
@@ -171,7 +178,8 @@ func testWindows(b *bench) {
 		}
 	}
 	check(first, second)
-	w, seqs := folded(blocks.LevelHour, []blocks.Window{first, second})
+	var w blocks.Window
+	w, seqs = folded(blocks.LevelHour, []blocks.Window{first, second})
 	b.must(b.s.FoldWindows(ctx, head.Ref, w, seqs))
 	check(w)
 	w.Level = blocks.LevelBase
@@ -271,7 +279,7 @@ func testFoldConcurrent(b *bench) {
 			}
 			if err == nil && len(seqs) > 0 {
 				var parts []blocks.Window
-				if parts, err = b.s.Updates(ctx, h.Ref, seqs); err == nil {
+				if parts, err = b.s.Updates(ctx, h.Ref, seqs, 1<<30); err == nil {
 					w, _ := folded(blocks.LevelMinute, parts)
 					err = b.s.FoldUpdates(ctx, h.Ref, w, seqs)
 				}
