@@ -66,7 +66,9 @@ func newWorld(t testing.TB, options ...func(*syncserver.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	instance := blocks.New(blocks.LogConfig{Now: w.now, Store: w.store, Index: index, Logger: logger})
+	instance := blocks.New(blocks.LogConfig{
+		Now: w.now, Store: w.store, Index: index, Logger: logger, Limits: blocks.Limits{ImportBytes: 4 << 20},
+	})
 	sockets := live.New(live.Config{
 		Auth: w.auth, Blocks: instance, Logger: logger, AllowOrigin: func(webOrigin string) bool { return webOrigin == publicURL },
 	})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,8 +23,8 @@ func adminCommand() *cobra.Command {
 	var data string
 	cmd := &cobra.Command{
 		Use:   "admin",
-		Short: "Approve and block accounts, and who is in a heap",
-		Long:  "Manage a server's accounts from its own machine. A running server notices at once.",
+		Short: "Approve and block accounts, say who is in a heap, bring deleted heaps back",
+		Long:  "Manage a server's accounts and heaps from its own machine. A running server notices at once.",
 	}
 	cmd.PersistentFlags().StringVar(&data, "data", dataDefault(), dataUsage)
 	account := func(use, short string, do func(context.Context, *auth.Service, auth.Account) (auth.Account, error)) *cobra.Command {
@@ -57,6 +58,8 @@ func adminCommand() *cobra.Command {
 		}),
 		grantCommand(&data),
 		memberCommand(&data),
+		deletedHeapsCommand(&data),
+		undeleteCommand(&data),
 	)
 	return cmd
 }
@@ -193,4 +196,45 @@ func printAccount(cmd *cobra.Command, acc auth.Account) error {
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s is %s%s\n", acc.PublicKey, acc.Status, admin)
 	return err
+}
+
+func deletedHeapsCommand(data *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "deleted-heaps", Short: "List the deleted heaps that can be brought back", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return withAdmin(cmd.Context(), *data, func(ctx context.Context, _ *auth.Service, store *sqlite.Store) error {
+				heaps, err := blocks.New(blocks.LogConfig{Store: store}).DeletedHeaps(ctx)
+				if err != nil {
+					return err
+				}
+				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+				fmt.Fprintln(w, "HEAP\tNAME\tOWNER\tDELETED\tGONE FOR GOOD")
+				for _, h := range heaps {
+					fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\n", h.ID, h.Name, h.Owner, minuteOf(h.DeletedAt), minuteOf(h.PurgeAt))
+				}
+				return w.Flush()
+			})
+		},
+	}
+}
+
+func minuteOf(ms int64) string { return time.UnixMilli(ms).Format("2006-01-02 15:04") }
+
+func undeleteCommand(data *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "undelete HEAP", Short: "Bring a deleted heap back", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withAdmin(cmd.Context(), *data, func(ctx context.Context, _ *auth.Service, store *sqlite.Store) error {
+				heap, err := blocks.ParseHeapID(args[0])
+				if err != nil {
+					return err
+				}
+				if err := blocks.New(blocks.LogConfig{Store: store}).UndeleteHeap(ctx, heap); err != nil {
+					return fmt.Errorf("heap %s: %w", heap, err)
+				}
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is back\n", heap)
+				return err
+			})
+		},
+	}
 }

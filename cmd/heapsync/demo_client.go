@@ -65,7 +65,16 @@ func (d *demoDevice) call(ctx context.Context, path, token string, body, answer 
 	if err != nil {
 		return fmt.Errorf("encode request: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url+path, bytes.NewReader(text))
+	return d.do(ctx, http.MethodPost, path, token, text, answer)
+}
+
+// get reads JSON.
+func (d *demoDevice) get(ctx context.Context, path, token string, answer any) error {
+	return d.do(ctx, http.MethodGet, path, token, nil, answer)
+}
+
+func (d *demoDevice) do(ctx context.Context, method, path, token string, body []byte, answer any) error {
+	req, err := http.NewRequestWithContext(ctx, method, d.url+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -78,7 +87,7 @@ func (d *demoDevice) call(ctx context.Context, path, token string, body, answer 
 		return fmt.Errorf("no server answers at %s; start one with heapsync serve: %w", d.url, err)
 	}
 	defer res.Body.Close()
-	text, err = io.ReadAll(io.LimitReader(res.Body, 64<<20))
+	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

@@ -229,3 +229,29 @@ func TestPanicInASocketEndsOnlyThat(t *testing.T) {
 	s.wantEnd(websocket.CloseInternalServerErr)
 	check()
 }
+
+func TestBlockThatIsDeletedForGoodIsClosed(t *testing.T) {
+	w := newWorld(t)
+	state := word(1, 0, "a")
+	w.put("b", state)
+	s := w.dial("/ws?token=" + w.user("ada").token)
+	s.enter("h/b", w.user("ada").token, state)
+	s.enter("h/other", w.user("ada").token, empty)
+	s.op("subscribe", "h", "")
+	s.handled()
+	y := w.dial("/ws/h/b?token=" + w.user("ada").token)
+	y.next()
+	stone, err := w.blocks.PurgeBlock(t.Context(), blocks.Author{User: w.user("ada").id}, blocks.BlockKey{Heap: "h", Block: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := s.expect("h/b", protocol.HClose); f.text != "deleted" {
+		t.Errorf("closed with %s", f.text)
+	}
+	y.wantEnd(4404)
+	if e := s.event(); e.Event != "block.deleted" || e.BlockID != "b" || e.Seq != int64(stone.Seq) || e.At != stone.At {
+		t.Errorf("%+v", e)
+	}
+	s.alive("h/other", word(3, 0, "x"))
+	w.dial("/ws/h/b?token=" + w.user("ada").token).wantEnd(4404)
+}
