@@ -74,13 +74,13 @@ func TestExportComesBackAsAnEqualHeap(t *testing.T) {
 	w.put("ada", "f", word(1, 0, "of another editor"))
 	archive, files := w.exported()
 	want := []string{
-		"blocks.jsonl", "heapsync.json", "notes/A-B- c-.md", "notes/_CON.md", "notes/a-b- C- (2).md", "notes/of another editor.md", "notes/text of.md",
+		"blocks.jsonl", "heapsync.json", "notes/A-B- c-.md", "notes/_CON.md", "notes/a-b- C- (2).md", "notes/of another editor.md", "notes/text of.md", "notes/untitled.md",
 		"states/a.yjs", "states/b.yjs", "states/c.yjs", "states/d.yjs", "states/e.yjs", "states/f.yjs",
 	}
 	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
 		t.Errorf("the archive has\n%q, want\n%q", got, want)
 	}
-	if got, want := files["notes/A-B- c-.md"], "---\ntitle: 'A/B: c?'\nid: a\n---\n\ntext of A/B: c?\n"; got != want {
+	if got, want := files["notes/A-B- c-.md"], "---\nid: a\ntitle: 'A/B: c?'\n---\n\ntext of A/B: c?\n"; got != want {
 		t.Errorf("the note is %q, want %q", got, want)
 	}
 	if !strings.Contains(files["blocks.jsonl"], `"relations":[{"id":"r1","kind":"link","target":"b"}]`) {
@@ -129,4 +129,34 @@ func TestExportSaysWhatItCouldNotRead(t *testing.T) {
 	if !errors.Is(err, blocks.ErrNotFound) {
 		t.Errorf("export for a stranger: %v", err)
 	}
+}
+
+func TestExportedNotesLinkToEachOther(t *testing.T) {
+	w := makeWorld(t, blocks.Limits{}, true)
+	if _, err := w.load("bob", archive(t, "One: a.md", "---\ntags: [x]\nid: 5\n---\n[[Two (b)]] and [[one: a]]", "Two (b).md", "text")); err != nil {
+		t.Fatal(err)
+	}
+	w.shown()
+	_, files := w.exported()
+	got := files["notes/One- a.md"]
+	if !strings.HasPrefix(got, "---\nid: ") || !strings.Contains(got, "\ntags:\n    - x\n") {
+		t.Errorf("the front matter of %q", got)
+	}
+	if !strings.HasSuffix(got, "[Two (b)](Two%20%28b%29.md) and [one: a](One-%20a.md)\n") {
+		t.Errorf("the links of %q", got)
+	}
+}
+func (w *world) shown() {
+	w.t.Helper()
+	if err := w.WaitIndexed(w.t.Context(), w.lastSeq()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+func (w *world) lastSeq() blocks.Seq {
+	w.t.Helper()
+	seq, err := w.store.LastSeq(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return seq
 }

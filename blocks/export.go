@@ -10,8 +10,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"go.yaml.in/yaml/v3"
@@ -25,7 +28,8 @@ import (
 //   - heapsync.json names the format, the heap and the time;
 //   - states/<block id>.yjs is a block's document as an update in format V1, which every
 //     Yjs applies;
-//   - notes/<title>.md is what is to be read of it, as Markdown, if there is anything;
+//   - notes/<title>.md is what is to be read of it, as Markdown; links to other blocks
+//     are links to their notes;
 //   - blocks.jsonl has a line for each block: what it is, its relations, its entries.
 //
 // To import it only the states are read, and the types in blocks.jsonl.
@@ -60,7 +64,7 @@ func (in *Instance) Export(ctx context.Context, user UserID, heap HeapID, begin 
 	if name == "" {
 		name = string(heap)
 	}
-	ex := exporter{Instance: in, zip: zip.NewWriter(begin(name + ".zip")), names: map[string]int{}, done: map[Ref]bool{}}
+	ex := exporter{Instance: in, zip: zip.NewWriter(begin(name + ".zip")), names: map[string]int{}, notes: map[BlockID]string{}, done: map[Ref]bool{}}
 	ex.zip.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 	ex.list.open()
 	manifest, err := json.MarshalIndent(exportManifest{
@@ -69,10 +73,13 @@ func (in *Instance) Export(ctx context.Context, user UserID, heap HeapID, begin 
 	if err != nil {
 		return err
 	}
-	if err := ex.write(manifestName, append(manifest, '\n')); err != nil {
+	if err := ex.write(manifestName, in.now().UnixMilli(), append(manifest, '\n')); err != nil {
 		return err
 	}
-	if err := ex.blocks(ctx, heap); err != nil {
+	if err := ex.nameNotes(ctx, heap); err != nil {
+		return err
+	}
+	if err := ex.each(ctx, heap, ex.block); err != nil {
 		return err
 	}
 	if err := ex.list.writeTo(ex.zip, blocksName); err != nil {
@@ -126,12 +133,14 @@ type exporter struct {
 	*Instance
 	zip   *zip.Writer
 	list  packedEntry
-	names map[string]int // of notes, lower case: how many would like to have it
-	done  map[Ref]bool   // a block that is written meanwhile is listed again
+	names map[string]int     // of notes, lower case: how many would like to have it
+	notes map[BlockID]string // the names that blocks have
+	done  map[Ref]bool       // a block that is written meanwhile is listed again
 }
 
-func (ex *exporter) write(name string, content []byte) error {
-	w, err := ex.zip.Create(name)
+// write adds an entry that was last changed at a time (ms).
+func (ex *exporter) write(name string, at int64, content []byte) error {
+	w, err := ex.zip.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.UnixMilli(at).UTC()})
 	if err != nil {
 		return err
 	}
@@ -139,7 +148,9 @@ func (ex *exporter) write(name string, content []byte) error {
 	return err
 }
 
-func (ex *exporter) blocks(ctx context.Context, heap HeapID) error {
+// each calls fn for each block of the heap that is not deleted, once.
+func (ex *exporter) each(ctx context.Context, heap HeapID, fn func(context.Context, Head) error) error {
+	clear(ex.done)
 	for after := Seq(0); ; {
 		page, err := ex.store.Changed(ctx, heap, after, 0, exportPage)
 		if err != nil {
@@ -150,7 +161,7 @@ func (ex *exporter) blocks(ctx context.Context, heap HeapID) error {
 				continue
 			}
 			ex.done[head.Ref] = true
-			if err := ex.block(ctx, head); err != nil {
+			if err := fn(ctx, head); err != nil {
 				return fmt.Errorf("export %s: %w", head.Key, err)
 			}
 		}
@@ -160,9 +171,42 @@ func (ex *exporter) blocks(ctx context.Context, heap HeapID) error {
 	}
 }
 
+// nameNotes names the notes of all blocks whose titles the index knows, so that links
+// find them.
+func (ex *exporter) nameNotes(ctx context.Context, heap HeapID) error {
+	if ex.index == nil {
+		return nil
+	}
+	var ids []BlockID
+	name := func() error {
+		titles, err := ex.index.Titles(ctx, heap, ids)
+		if err != nil {
+			return ex.indexError(err)
+		}
+		for _, id := range ids {
+			if title, ok := titles[id]; ok {
+				ex.notes[id] = ex.noteName(title)
+			}
+		}
+		ids = ids[:0]
+		return nil
+	}
+	err := ex.each(ctx, heap, func(_ context.Context, head Head) error {
+		if ids = append(ids, head.Key.Block); len(ids) < exportPage {
+			return nil
+		}
+		return name()
+	})
+	if err == nil {
+		err = name()
+	}
+	return err
+}
+
 func (ex *exporter) block(ctx context.Context, head Head) error {
 	line := exportedBlock{BlockID: head.Key.Block, Type: head.Type}
 	var state []byte
+	var apps []byte
 	var note string
 	err := ex.View(ctx, head.Key, func(head Head, doc *ydoc.Doc) error {
 		state = doc.Encode(ydoc.V1)
@@ -172,7 +216,7 @@ func (ex *exporter) block(ctx context.Context, head Head) error {
 		for _, r := range p.Relations {
 			line.Relations = append(line.Relations, exportRelation(r))
 		}
-		note = markdownOf(doc)
+		note, apps = markdownOf(doc), p.Apps
 		return nil
 	})
 	switch {
@@ -185,20 +229,35 @@ func (ex *exporter) block(ctx context.Context, head Head) error {
 		return err
 	}
 	line.State = statesFolder + string(head.Key.Block) + stateSuffix
-	if err := ex.write(line.State, state); err != nil {
+	if err := ex.write(line.State, line.UpdatedAt, state); err != nil {
 		return err
 	}
-	if note != "" {
-		line.Note = ex.noteName(line.Title)
-		front, err := frontMatterOf(line)
-		if err != nil {
-			return err
-		}
-		if err := ex.write(line.Note, append(front, note...)); err != nil {
-			return err
-		}
+	name, ok := ex.notes[line.BlockID]
+	if !ok {
+		name = ex.noteName(line.Title)
+	}
+	line.Note = notesFolder + name + ".md"
+	front, err := frontMatterOf(line, apps)
+	if err != nil {
+		return err
+	}
+	if err := ex.write(line.Note, line.UpdatedAt, append(front, ex.relink(note)...)); err != nil {
+		return err
 	}
 	return ex.list.encode(line)
+}
+
+var blockLinks = regexp.MustCompile(`\]\(` + blockLink + `([A-Za-z0-9_-]{1,64})\)`)
+
+// relink has links to blocks lead to their notes.
+func (ex *exporter) relink(note string) string {
+	return blockLinks.ReplaceAllStringFunc(note, func(link string) string {
+		name, ok := ex.notes[BlockID(link[len("]("+blockLink):len(link)-1])]
+		if !ok {
+			return link
+		}
+		return "](" + (&url.URL{Path: name + ".md"}).EscapedPath() + ")"
+	})
 }
 
 // markdownOf returns what is to be read in a document: its XML roots, else its texts.
@@ -221,17 +280,29 @@ func markdownOf(doc *ydoc.Doc) string {
 	return text.String()
 }
 
-// frontMatterOf is what a note begins with.
-func frontMatterOf(b exportedBlock) ([]byte, error) {
-	front := struct {
-		Title   string    `yaml:"title,omitempty"`
-		ID      BlockID   `yaml:"id"`
-		Type    string    `yaml:"type,omitempty"`
-		Parent  BlockID   `yaml:"parent,omitempty"`
-		Related []BlockID `yaml:"related,omitempty"`
-	}{b.Title, b.BlockID, b.Type, b.Parent, nil}
+// frontMatterOf is what a note begins with: what it began with when it was imported, and
+// what it is.
+func frontMatterOf(b exportedBlock, apps []byte) ([]byte, error) {
+	var known struct {
+		FrontMatter map[string]any `json:"frontmatter"`
+	}
+	_ = json.Unmarshal(apps, &known) // of another kind, it is somebody else's
+	front := known.FrontMatter
+	if front == nil {
+		front = map[string]any{}
+	}
+	front["id"] = string(b.BlockID)
+	var related []string
 	for _, r := range b.Relations {
-		front.Related = append(front.Related, r.Target)
+		related = append(related, string(r.Target))
+	}
+	for key, value := range map[string]any{"title": b.Title, "type": b.Type, "parent": string(b.Parent)} {
+		if value != "" {
+			front[key] = value
+		}
+	}
+	if related != nil {
+		front["related"] = related
 	}
 	text, err := yaml.Marshal(front)
 	if err != nil {
@@ -252,7 +323,7 @@ func (ex *exporter) noteName(title string) string {
 		free = name + " (" + strconv.Itoa(ex.names[wanted]) + ")"
 	}
 	ex.names[strings.ToLower(free)]++
-	return notesFolder + free + ".md"
+	return free
 }
 
 // maxFileName (characters) leaves room for a number and a suffix everywhere.
