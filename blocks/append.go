@@ -252,6 +252,7 @@ func (a *activeBlock) restore(m mark) {
 // forget has the block read anew before anything else is accepted.
 func (a *activeBlock) forget() {
 	a.loaded = false
+	a.keyed = nil
 	a.recent = recentHashes{}
 }
 
@@ -294,6 +295,7 @@ func (l *Log) admit(ctx context.Context, a *activeBlock, in *incoming, whole boo
 		a.sv.Advance(s.Client, s.Clock+ydoc.Clock(s.Len))
 	}
 	a.moves++
+	a.noteKeyed(ready)
 	a.head.Shape = shape
 	a.head.Bytes += int64(len(bytes))
 	return nil

@@ -110,6 +110,7 @@ type activeBlock struct {
 	loaded    bool
 	head      Head             // of what is accepted; its StateVector is that of the last commit
 	sv        ydoc.StateVector // of what is accepted, committed or not
+	keyed     *ydoc.Keyed      // values of keys of what is accepted; nil: not known
 	owners    map[ydoc.ClientID]UserID
 	heldOwn   map[UserID]int64 // bytes accepted to be held and not yet committed
 	recent    recentHashes     // of updates accepted lately
@@ -225,6 +226,9 @@ func (l *Log) load(ctx context.Context, a *activeBlock) error {
 	}
 	head.Key = a.key // shares its text
 	a.head, a.sv, a.loaded = head, sv, true
+	if !head.Shape.Keyed { // there are none
+		a.keyed = ydoc.NewKeyed(new(ydoc.Update), maxKeyed)
+	}
 	a.owners = nil
 	a.heldOwn = nil
 	return nil

@@ -22,7 +22,7 @@ func (l *Log) shape(ctx context.Context, a *activeBlock, in *incoming, u *ydoc.U
 	s.Depth = max(s.Depth, rooted)
 	items, branches := u.Branches()
 	s.Items, s.Branches = s.Items+int64(items), s.Branches+int64(branches)
-	v := u.Values()
+	v := u.Values(a.keyed)
 	s.Keyed, s.Wide = s.Keyed || v.Keyed, s.Wide || v.Wide
 	mayBeWide := s.Wide || s.Keyed && v.Unsure
 	if s.Depth <= l.limits.TypeDepth && partsPerItem*s.Items*s.Branches <= l.limits.steps(s.Items) && !mayBeWide {
@@ -36,7 +36,23 @@ func (l *Log) shape(ctx context.Context, a *activeBlock, in *incoming, u *ydoc.U
 	if err := st.merged.Add(u.Append(nil, ydoc.V1), ydoc.V1); err != nil {
 		return Shape{}, fmt.Errorf("shape of %s: %w", a.key, err)
 	}
-	return l.exactShape(st.merged.Update())
+	exact, err := l.exactShape(st.merged.Update())
+	if err == nil && a.keyed == nil {
+		a.keyed = ydoc.NewKeyed(st.merged.Update(), maxKeyed)
+	}
+	return exact, err
+}
+
+// maxKeyed bounds the values of keys that are remembered of a block while it is in
+// memory: some 5 MB. A block with more is read again for edits of several elements.
+const maxKeyed = 100_000
+
+// noteKeyed adds the values of keys in u, which integrates, to those that are remembered.
+// What is then refused all the same may stay among them: it costs a read at most.
+func (a *activeBlock) noteKeyed(u *ydoc.Update) {
+	if a.keyed != nil && !a.keyed.Add(u) {
+		a.keyed = nil
+	}
 }
 
 // exactShape returns the shape of a whole document, or refuses it.
@@ -55,7 +71,7 @@ func (l *Log) exactShape(u *ydoc.Update) (Shape, error) {
 	if steps > limit {
 		return s, &Refusal{CodeTooEntangled, fmt.Sprintf("the update begins and ends so many items at the same places that it takes more than %d steps to tell their order", limit)}
 	}
-	v := u.Values()
+	v := u.Values(nil)
 	s.Items, s.Branches = int64(items), steps/(partsPerItem*max(int64(items), 1))+1
 	s.Keyed, s.Wide = v.Keyed, v.Wide
 	return s, nil

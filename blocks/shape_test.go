@@ -175,3 +175,31 @@ func TestTextBesideValuesOfKeysMayBeCut(t *testing.T) {
 		t.Errorf("typing read the block %d times", n)
 	}
 }
+
+func TestEditsOfBlocksWithKeysReadNothing(t *testing.T) {
+	w := newWorld(t, blocks.Limits{})
+	doc := ydoc.NewDoc(ydoc.Options{})
+	edit := func(text string) []byte {
+		return doc.Transact(func() {
+			doc.Map("block").Set("title", text)
+			doc.Text("t").Insert(doc.Text("t").Len(), text)
+		}).Update(ydoc.V1)
+	}
+	release := w.Hold(key("a"))
+	defer func() { release() }()
+	for range 20 {
+		w.put("ada", "a", edit("several words "))
+	}
+	if n := w.store.Calls("State"); n != 0 {
+		t.Errorf("a new block was read %d times", n)
+	}
+	release()
+	w.restart()
+	release = w.Hold(key("a"))
+	for range 20 {
+		w.put("ada", "a", edit("several words "))
+	}
+	if n := w.store.Calls("State"); n != 1 {
+		t.Errorf("an old block was read %d times, want once", n)
+	}
+}

@@ -133,3 +133,6 @@ func Loads(u *Update) bool {
 	loaded, _ := d.load(u)
 	return loaded
 }
+
+// Len is how many elements there are.
+func (k *Keyed) Len() int { return len(k.ids) }

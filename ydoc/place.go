@@ -43,8 +43,9 @@ type Values struct {
 }
 
 // Values looks for values of keys. It takes time linear in u, and little if no item has
-// several elements.
-func (u *Update) Values() Values {
+// several elements. If known is not nil, u is an update of the document whose values of
+// keys it holds.
+func (u *Update) Values(known *Keyed) Values {
 	v := Values{Keyed: u.subs}
 	var p *places
 	for _, g := range u.groups {
@@ -54,7 +55,7 @@ func (u *Update) Values() Values {
 				continue
 			}
 			if p == nil {
-				p = &places{u: u, found: make([]place, len(u.nodes))}
+				p = &places{u: u, found: make([]place, len(u.nodes)), keyed: known}
 			}
 			at := p.of(g, i)
 			v.Wide = v.Wide || at&placeInMap != 0
@@ -162,6 +163,7 @@ type places struct {
 	u     *Update
 	found []place
 	path  []step
+	keyed *Keyed // what is known of what u does not have; may be nil
 }
 
 // reset forgets what was found and turns to u.
@@ -202,13 +204,17 @@ func (p *places) of(g group, i uint32) place {
 		}
 		j, ok := p.find(g, i, next)
 		if !ok {
-			at = floats | placeLost
+			at = floats
 			p.path[len(p.path)-1].parent = false
-			if n.explicitParent() {
-				at = floats
+			switch {
+			case n.explicitParent():
 				if n.info&hasSub != 0 {
 					at |= placeInMap
 				}
+			case p.keyed == nil:
+				at |= placeLost
+			case p.keyed.has(next):
+				at |= placeInMap
 			}
 			break
 		}
