@@ -74,6 +74,7 @@ func (in *Instance) Push(ctx context.Context, author Author, items []PushItem) [
 		if err == nil {
 			keys[i] = key
 			res.Heap = string(key.Heap)
+			defer in.Hold(key)() // a block that is there several times is read once
 			wg.Add(1)
 			err = in.Append(ctx, Append{
 				Key: key, Author: author, Update: item.Update,

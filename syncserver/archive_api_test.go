@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/heapsync/heapsync/syncserver"
+	"github.com/heapsync/heapsync/ydoc"
 )
 
 func zipOf(t testing.TB, name, content string) string {
@@ -93,4 +94,12 @@ func TestImportIsBounded(t *testing.T) {
 	}
 	s.as(t, "ada", "POST", "/api/heap/h/import", strings.Repeat("x", limit+1)).want(t, "too much", 413, "too_large")
 	s.as(t, "ada", "POST", "/api/heap/h/import", zipOf(t, "a.md", strings.Repeat("\n", limit+1))).want(t, "a bomb", 413, "too_large")
+}
+
+func titledNotes(n int) (notes []note) {
+	for i := range n {
+		id := string(rune('a' + i))
+		notes = append(notes, note{id, ydoc.Object{field("title", "Note "+id)}, "text"})
+	}
+	return notes
 }

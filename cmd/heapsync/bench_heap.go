@@ -33,23 +33,24 @@ func (c *benchClient) call(ctx context.Context, path string, body, answer any) e
 	return c.demoDevice.call(ctx, path, c.token, body, answer)
 }
 
-// benchBatch is how many blocks are pushed in one request.
-const benchBatch = 200
+// benchItems is how many updates a request has.
+const benchItems = 1000
 
 // fill writes the blocks, one after the other finished, as an import or a device that
 // has been offline does: each update is an update of the log.
 func (c *benchClient) fill(ctx context.Context, blocks, perBlock int) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(2)
-	for from := 0; from < blocks && ctx.Err() == nil; from += benchBatch {
+	batch := max(1, benchItems/perBlock)
+	for from := 0; from < blocks && ctx.Err() == nil; from += batch {
 		work.Go(func() error {
-			notes := make([]*benchNote, 0, benchBatch)
-			for i := from; i < min(from+benchBatch, blocks); i++ {
+			notes := make([]*benchNote, 0, batch)
+			for i := from; i < min(from+batch, blocks); i++ {
 				notes = append(notes, newBenchNote(i))
 			}
 			for done := 0; done < perBlock; {
 				// As many rounds as fit in a request: a block may be in it several times.
-				rounds := min(max(1, 1000/len(notes)), perBlock-done)
+				rounds := min(max(1, benchItems/len(notes)), perBlock-done)
 				items := make([]map[string]any, 0, rounds*len(notes))
 				for range rounds {
 					for _, n := range notes {
