@@ -23,6 +23,7 @@ type Instance struct {
 	projector *projector // nil as well
 
 	members memberWatchers
+	trash   trashWatchers
 }
 
 // New makes an Instance; it does no I/O. Run must be running for writes, and for lists

@@ -29,6 +29,7 @@ type world struct {
 	cfg   blocks.LogConfig
 	dir   string
 	close func()
+	stop  func() // the instance
 
 	indexed bool // it has an index
 
@@ -76,13 +77,9 @@ func (w *world) open() {
 		}
 		w.cfg.Index = index
 	}
-	w.Instance = blocks.New(w.cfg)
-	ctx, stop := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { w.Run(ctx) })
+	w.run()
 	w.close = func() {
-		stop()
-		running.Wait()
+		w.stop()
 		if index != nil {
 			if err := index.Close(); err != nil {
 				w.t.Error(err)
@@ -92,6 +89,18 @@ func (w *world) open() {
 			w.t.Error(err)
 		}
 		w.close = func() {}
+	}
+}
+
+// run starts an instance on what is open.
+func (w *world) run() {
+	w.Instance = blocks.New(w.cfg)
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { w.Run(ctx) })
+	w.stop = func() {
+		stop()
+		running.Wait()
 	}
 }
 

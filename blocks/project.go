@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/heapsync/heapsync/ydoc"
@@ -40,6 +41,7 @@ type projector struct {
 
 	// mu guards below.
 	mu      sync.Mutex
+	room    int // how many blocks may be dirty
 	dirty   map[BlockKey]*dirtyBlock
 	order   []*dirtyBlock // in the order in which they became dirty
 	days    map[heapDay]int64
@@ -74,7 +76,7 @@ const msPerDay = 24 * 60 * 60 * 1000
 
 func newProjector(in *Instance, index Index) *projector {
 	return &projector{
-		in: in, index: index, wake: make(chan struct{}, 1), moved: make(chan struct{}), behind: true,
+		in: in, index: index, wake: make(chan struct{}, 1), moved: make(chan struct{}), behind: true, room: maxDirty,
 		dirty: make(map[BlockKey]*dirtyBlock), days: make(map[heapDay]int64), slow: make(map[BlockKey]time.Time),
 	}
 }
@@ -103,7 +105,7 @@ func (p *projector) mark(key BlockKey, first Seq, due time.Time) {
 		d.first = min(d.first, first)
 		return
 	}
-	if len(p.order) >= maxDirty {
+	if len(p.order) >= p.room {
 		p.behind, p.missed = true, true
 		return
 	}
@@ -119,6 +121,15 @@ func (p *projector) signal() {
 	}
 }
 
+// lookAgain has the heads of all heaps asked again, and what is indexed of heaps that are
+// gone forgotten.
+func (p *projector) lookAgain() {
+	p.mu.Lock()
+	p.behind, p.missed = true, true
+	p.mu.Unlock()
+	p.signal()
+}
+
 // run projects until ctx ends.
 func (p *projector) run(ctx context.Context) {
 	cancel := p.in.Subscribe(p.heard)
@@ -131,9 +142,10 @@ func (p *projector) run(ctx context.Context) {
 		wait, err := p.round(ctx, catch)
 		if err != nil && ctx.Err() == nil {
 			p.in.logger.Error("blocks not projected", "err", err)
-			p.recover(ctx, err)
 			catch.restart()
-			wait = retryAfter
+			if wait = retryAfter; p.recover(ctx, err) == nil && err == errDamaged {
+				wait = 0
+			}
 		}
 		if wait == 0 {
 			continue
@@ -176,30 +188,24 @@ func (p *projector) renew() {
 	p.signal()
 }
 
-// lookAgain has the heads asked, and heaps forgotten that are gone.
-func (p *projector) lookAgain() {
-	p.mu.Lock()
-	p.behind = true
-	p.mu.Unlock()
-	p.signal()
-}
-
-// recover empties an index that is damaged.
-func (p *projector) recover(ctx context.Context, err error) {
+// recover empties an index that is damaged, if that is what err says.
+func (p *projector) recover(ctx context.Context, err error) error {
 	if !errors.Is(err, ErrCorrupt) {
-		return
+		return nil
 	}
 	if err := p.index.Reset(ctx); err != nil {
 		p.in.logger.Error("index not made anew", "err", err)
-		return
+		return err
 	}
 	p.in.logger.Warn("index was damaged and is made anew")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.behind, p.counted, p.damaged, p.through = true, false, false, 0
 	p.days, p.uncount, p.first = make(map[heapDay]int64), 0, 0
+	return nil
 }
 
+// errDamaged is what a reader of the index found out.
 var errDamaged = fmt.Errorf("index: %w", ErrCorrupt)
 
 // round does one piece of work. It returns how long there is nothing to do: less than 0
@@ -380,7 +386,7 @@ func (p *projector) read(ctx context.Context, key BlockKey) (proj Projection, go
 	head, proj, err := p.view(ctx, key)
 	p.noteSlow(key, time.Since(begun))
 	if err == nil {
-		return proj, false, p.followTrash(ctx, head, proj.TrashedAt)
+		return proj, false, p.in.followTrash(ctx, head, proj.TrashedAt != 0)
 	}
 	var unreadable *unreadableError
 	if errors.Is(err, ErrQuarantined) || errors.Is(err, ErrTooLarge) || errors.As(err, &unreadable) {
@@ -413,14 +419,17 @@ func (p *projector) view(ctx context.Context, key BlockKey) (head Head, proj Pro
 		}
 	}()
 	err = p.in.View(ctx, key, func(h Head, doc *ydoc.Doc) error {
-		head, proj = h, readProjection(h, doc, p.in.now().UnixMilli())
+		if fn := beforeRead.Load(); fn != nil {
+			(*fn)(key)
+		}
+		head, proj = h, project(h, doc, p.in.now().UnixMilli())
 		return nil
 	})
 	return head, proj, err
 }
 
-// readProjection is project, but for tests of what happens when it panics.
-var readProjection = project
+// beforeRead is for tests: of what is read when, and of what happens if that panics.
+var beforeRead atomic.Pointer[func(BlockKey)]
 
 // noteSlow has a block wait that took long to read.
 func (p *projector) noteSlow(key BlockKey, took time.Duration) {
@@ -438,10 +447,6 @@ func (p *projector) noteSlow(key BlockKey, took time.Duration) {
 		delete(p.slow, key)
 	}
 }
-
-// followTrash does nothing yet but will tell the store of a block that its document has
-// put into the trash, or taken out of it.
-func (p *projector) followTrash(context.Context, Head, int64) error { return nil }
 
 // wait returns when everything committed up to seq is in the index. Whoever waits is not
 // kept waiting: blocks that are due later are read now.
@@ -464,171 +469,4 @@ func (p *projector) wait(ctx context.Context, seq Seq) error {
 			return ctx.Err()
 		}
 	}
-}
-
-// catchUp finds, by the heads of all heaps, the blocks that are not indexed as they are.
-// It goes on from page to page, so that what is edited meanwhile need not wait.
-type catchUp struct {
-	p     *projector
-	begun bool
-	goal  Seq // the log's last seq when it began
-	from  Seq // blocks whose head is here or before are indexed
-	heaps []HeapID
-	after Seq // in the first of heaps
-	days  Seq // counted up to here
-	count int
-	start time.Time
-}
-
-func (c *catchUp) restart() { *c = catchUp{p: c.p} }
-
-const (
-	catchUpPage = 200
-	countedRows = 50_000 // of the log, in one step
-)
-
-func (c *catchUp) step(ctx context.Context) error {
-	switch {
-	case !c.begun:
-		return c.begin(ctx)
-	case len(c.heaps) > 0:
-		return c.page(ctx)
-	case !c.p.counted:
-		return c.countDays(ctx)
-	}
-	return c.end(ctx)
-}
-
-func (c *catchUp) begin(ctx context.Context) error {
-	p := c.p
-	have, err := p.index.Progress(ctx)
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	p.missed = false // what finds no room from here on
-	p.mu.Unlock()
-	if c.goal, err = p.in.store.LastSeq(ctx); err != nil {
-		return err
-	}
-	if c.goal < have.Through { // another database, or an older copy of it
-		if err := p.index.Reset(ctx); err != nil {
-			return err
-		}
-		have = Progress{}
-	}
-	p.mu.Lock()
-	p.through = have.Through
-	if !p.counted && p.uncount == 0 {
-		p.uncount = c.goal
-		if p.first != 0 { // those are counted
-			p.uncount = p.first - 1
-		}
-	}
-	p.mu.Unlock()
-	if err := c.listHeaps(ctx); err != nil {
-		return err
-	}
-	c.from, c.after, c.days = have.Through, have.Through, have.Counted
-	c.begun, c.start = true, time.Now()
-	return nil
-}
-
-// listHeaps notes the heaps that there are and forgets what is indexed of others.
-func (c *catchUp) listHeaps(ctx context.Context) error {
-	var err error
-	if c.heaps, err = c.p.in.store.AllHeaps(ctx); err != nil {
-		return err
-	}
-	known, err := c.p.index.Heaps(ctx)
-	if err != nil {
-		return err
-	}
-	there := make(map[HeapID]bool, len(c.heaps))
-	for _, heap := range c.heaps {
-		there[heap] = true
-	}
-	for _, heap := range known {
-		if there[heap] {
-			continue
-		}
-		if err := c.p.index.Forget(ctx, heap); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// page goes through the next heads of a heap.
-func (c *catchUp) page(ctx context.Context) error {
-	heap := c.heaps[0]
-	page, err := c.p.in.store.Changed(ctx, heap, c.after, 0, catchUpPage)
-	if err != nil {
-		return err
-	}
-	ids := make([]BlockID, len(page.Heads))
-	for i, h := range page.Heads {
-		ids[i] = h.Key.Block
-	}
-	have, err := c.p.index.Seqs(ctx, heap, ids)
-	if err != nil {
-		return err
-	}
-	var stale []*dirtyBlock
-	for _, h := range page.Heads {
-		if seq, ok := have[h.Key.Block]; ok && seq != h.Seq || !ok && h.DeletedAt == 0 {
-			stale = append(stale, &dirtyBlock{key: h.Key})
-		}
-	}
-	c.count += len(stale)
-	for len(stale) > 0 {
-		b, n, err := c.p.readSome(ctx, stale)
-		if err != nil {
-			return err
-		}
-		if err := c.p.store(ctx, &b, nil); err != nil {
-			return err
-		}
-		stale = stale[n:]
-	}
-	c.after = page.Next
-	if !page.More {
-		c.heaps, c.after = c.heaps[1:], c.from
-	}
-	return nil
-}
-
-// countDays counts the updates of days that nobody was told of, by the rows of the log.
-func (c *catchUp) countDays(ctx context.Context) error {
-	p := c.p
-	if c.days < p.uncount {
-		days, to, err := p.in.store.UpdateDays(ctx, c.days, p.uncount, countedRows)
-		if err != nil {
-			return err
-		}
-		if err := p.index.Project(ctx, &IndexBatch{Days: days, Progress: Progress{Counted: to}}); err != nil {
-			return err
-		}
-		c.days = to
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.counted = true
-	return nil
-}
-
-// end moves the progress to where the log was when it began, or to what was heard of
-// since.
-func (c *catchUp) end(ctx context.Context) error {
-	p := c.p
-	p.mu.Lock()
-	p.behind = p.missed
-	p.seen = max(p.seen, c.goal)
-	p.mu.Unlock()
-	if c.count > 0 {
-		p.in.logger.Info("index caught up", "count", c.count, "took", time.Since(c.start))
-	}
-	c.restart()
-	return p.store(ctx, &IndexBatch{}, nil)
 }

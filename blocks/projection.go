@@ -35,8 +35,9 @@ const defaultType = "note"
 func project(head Head, doc *ydoc.Doc, now int64) Projection {
 	p := Projection{Entry: entryOf(head)}
 	about := doc.Root(aboutRoot).AsMap()
-	p.Text = documentText(doc)
-	p.Title = titleOf(about, p.Text)
+	var prose int
+	p.Text, prose = documentText(doc)
+	p.Title = titleOf(about, p.Text[:prose])
 	p.Snippet = beginning(p.Text, p.Title)
 	if t := typeOf(about); t != "" {
 		p.Type = t
@@ -45,6 +46,7 @@ func project(head Head, doc *ydoc.Doc, now int64) Projection {
 	if at, ok := timeOf(about, "created_at"); ok && plausible(at, now) {
 		p.CreatedAt = at
 	}
+	p.TrashedAt = 0
 	if at, ok := timeOf(about, "trashed_at"); ok {
 		p.TrashedAt = at
 		if !plausible(at, now) {

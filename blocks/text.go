@@ -7,9 +7,9 @@ import (
 )
 
 // documentText returns the text of a document's roots but the one that says what the
-// block is: what XML and texts say first, then the strings in maps and arrays. It has at
-// most maxText bytes.
-func documentText(doc *ydoc.Doc) string {
+// block is: what XML and texts say first, the first prose bytes, then the strings in maps
+// and arrays. It has at most maxText bytes.
+func documentText(doc *ydoc.Doc) (text string, prose int) {
 	w := textWriter{left: maxVisited}
 	var data []ydoc.Type
 	var texts []ydoc.Type
@@ -31,10 +31,12 @@ func documentText(doc *ydoc.Doc) string {
 		w.text(t)
 		w.line()
 	}
+	prose = min(w.b.Len(), maxText)
 	for _, t := range data {
 		w.data(t, 0)
 	}
-	return strings.TrimRight(cutBytes(w.b.String(), maxText), "\n")
+	text = strings.TrimRight(cutBytes(w.b.String(), maxText), "\n")
+	return text, min(prose, len(text))
 }
 
 // textWriter collects text, but no more than is looked at.

@@ -94,7 +94,7 @@ func isAlone(r rune) bool {
 	case unicode.In(r, unspaced...):
 		return beginsWord(r) || unicode.IsMark(r)
 	}
-	return r >= 0x2190 && unicode.Is(unicode.So, r)
+	return r >= 0x2190 && r != utf8.RuneError && unicode.Is(unicode.So, r)
 }
 
 // appendAlone makes characters alike that are only as wide as others.

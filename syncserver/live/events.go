@@ -196,3 +196,14 @@ func (srv *Server) memberChanged(c blocks.MemberChange) {
 	}
 	srv.ask(check{heap: c.Heap, account: auth.AccountID(c.User)})
 }
+
+// trashChanged tells a heap's listeners that a block has come into the trash or left it.
+func (srv *Server) trashChanged(c blocks.TrashChange) {
+	name := "block.restored"
+	if c.Trashed {
+		name = "block.trashed"
+	}
+	srv.tell(c.Key.Heap, func() event {
+		return event{Event: name, HeapID: c.Key.Heap, BlockID: c.Key.Block, At: c.At}
+	})
+}

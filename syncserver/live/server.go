@@ -123,6 +123,7 @@ func New(cfg Config) *Server {
 	srv.unsubscribe = cfg.Blocks.Subscribe(srv.committed)
 	cfg.Auth.OnChange(func(c auth.Change) { srv.ask(check{session: c.Session, account: c.Account}) })
 	cfg.Blocks.OnMemberChange(srv.memberChanged)
+	cfg.Blocks.OnTrash(srv.trashChanged)
 	return srv
 }
 
