@@ -57,7 +57,7 @@ func (c *catchUp) begin(ctx context.Context) error {
 		have = Progress{}
 	}
 	p.mu.Lock()
-	p.through = have.Through
+	p.move(have.Through)
 	if !p.counted && p.uncount == 0 {
 		p.uncount = c.goal
 		if p.first != 0 { // those are counted

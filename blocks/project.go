@@ -359,11 +359,16 @@ func (p *projector) store(ctx context.Context, b *IndexBatch, ahead []*dirtyBloc
 		return err
 	}
 	if b.Progress.Through > p.through {
-		p.through = b.Progress.Through
-		close(p.moved)
-		p.moved = make(chan struct{})
+		p.move(b.Progress.Through)
 	}
 	return nil
+}
+
+// move tells those who wait that everything up to there is indexed. It needs mu.
+func (p *projector) move(through Seq) {
+	p.through = through
+	close(p.moved)
+	p.moved = make(chan struct{})
 }
 
 // reached is up to where everything is read once what is taken is stored. It needs mu.
