@@ -101,6 +101,36 @@ func foldHalf(ctx context.Context, s *Store, ref blocks.Ref) (blocks.Window, err
 	return w, s.FoldUpdates(ctx, ref, w, seqs)
 }
 
+// foldWindows puts one window in the place of the newest two of the block between which no
+// version is named.
+func foldWindows(ctx context.Context, s *Store, ref blocks.Ref) error {
+	windows, err := s.Windows(ctx, ref)
+	if err != nil {
+		return err
+	}
+	named, err := s.Versions(ctx, ref)
+	if err != nil {
+		return err
+	}
+	for i := len(windows) - 2; i >= 0; i-- {
+		if slices.ContainsFunc(named, func(v blocks.Version) bool { return v.Seq == windows[i].To }) {
+			continue
+		}
+		a, err := s.Window(ctx, ref, windows[i].To)
+		if err != nil {
+			return err
+		}
+		b, err := s.Window(ctx, ref, windows[i+1].To)
+		if err != nil {
+			return err
+		}
+		w := blocks.Window{After: a.After, To: b.To, FirstAt: a.FirstAt, LastAt: b.LastAt, Updates: a.Updates + b.Updates,
+			Size: a.Size + b.Size, Level: blocks.LevelHour, Authors: append(a.Authors, b.Authors...), Update: append(a.Update, b.Update...)}
+		return s.FoldWindows(ctx, ref, w, []blocks.Seq{a.To, b.To})
+	}
+	return nil
+}
+
 func TestCheckFindsEveryFlippedBitOfARow(t *testing.T) {
 	db, err := sql.Open("sqlite3", smallStore(t))
 	if err != nil {

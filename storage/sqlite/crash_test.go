@@ -65,6 +65,10 @@ func killedWorkload(dir string) {
 					}
 					if w, err := foldHalf(ctx, s, head.Ref); err == nil && w.To != 0 {
 						fmt.Printf("window %d %d\n", head.Ref, w.To)
+						if err := foldWindows(ctx, s, head.Ref); err != nil {
+							fmt.Println("broken", err)
+							os.Exit(1)
+						}
 					}
 				}
 			}

@@ -77,6 +77,10 @@ func powerWorkload(dir, synchronous string) {
 						if w.To != 0 {
 							fmt.Printf("window %d %d\n", c.Head.Ref, w.To)
 						}
+						check(foldWindows(ctx, s, c.Head.Ref))
+						if n != 0 { // between versions there is little to fold
+							continue
+						}
 						v := blocks.Version{ID: fmt.Sprintf("%d-%d-%d", session, n, i), User: "ada"}
 						check(s.AddVersion(ctx, c.Head.Ref, &v, 100))
 						fmt.Printf("version %s %d\n", v.ID, v.Seq)
