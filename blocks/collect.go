@@ -19,11 +19,16 @@ func (l *Log) compact(key BlockKey, m *ydoc.Merger) []byte {
 	if err := doc.ApplyUpdate(u); err != nil || doc.Pending() {
 		return plain // too much for a document, or not whole: bytes are merged as ever
 	}
-	collected := doc.Encode(ydoc.V2)
+	var joining ydoc.Merger // which joins runs that a document keeps apart
+	if err := joining.Add(doc.Encode(ydoc.V2), ydoc.V2); err != nil {
+		l.logger.Error("collected state cannot be read and is not used", "heap", key.Heap, "block", key.Block, "err", err)
+		return plain
+	}
+	collected := joining.Append(nil, ydoc.V2)
 	if len(collected) >= len(plain) {
 		return plain
 	}
-	if !sameExtent(u, collected) {
+	if !holds(collected, u) {
 		l.logger.Error("collected state differs and is not used", "heap", key.Heap, "block", key.Block)
 		return plain
 	}
@@ -39,9 +44,10 @@ func (l *Log) worthCollecting(u *ydoc.Update) bool {
 	return int64(deleted) >= max(l.limits.Collect, int64(all/collectShare))
 }
 
-// sameExtent says whether state knows the same clocks as u, and of the same ones that
-// they are deleted.
-func sameExtent(u *ydoc.Update, state []byte) bool {
+// holds says whether state knows the very clocks that u knows, and of all that u deletes
+// that it is deleted. A document may know of more: of two values of a key that were set
+// at once it deletes one, as every client does that gets both.
+func holds(state []byte, u *ydoc.Update) bool {
 	var m ydoc.Merger
 	if m.Add(state, ydoc.V2) != nil {
 		return false
@@ -50,5 +56,5 @@ func sameExtent(u *ydoc.Update, state []byte) bool {
 	have.add(m.Update())
 	want.add(u)
 	known := func(e *extent) []stretch { return joined(slices.Concat(e.items, e.collected)) }
-	return slices.Equal(known(&have), known(&want)) && slices.Equal(joined(have.deleted), joined(want.deleted))
+	return slices.Equal(known(&have), known(&want)) && u.DeletesWithin(m.Update())
 }

@@ -36,6 +36,7 @@ type config struct {
 	AccessTTL      time.Duration
 	RefreshTTL     time.Duration
 	SnapshotTail   int64
+	Collect        int64
 	HistoryAll     time.Duration
 	HistoryHourly  time.Duration
 	HistoryDaily   time.Duration
@@ -70,6 +71,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.AccessTTL, "access-ttl", 15*time.Minute, "life of an access token")
 	f.DurationVar(&c.RefreshTTL, "refresh-ttl", 60*24*time.Hour, "life of a refresh token that is not used")
 	f.Int64Var(&c.SnapshotTail, "snapshot-tail", 512, "updates of a block after which they are folded into a snapshot")
+	f.Int64Var(&c.Collect, "collect-from", 256, "deleted characters and values of a block from which on their content is left out of its snapshot")
 	f.DurationVar(&c.HistoryAll, "history-all", 7*24*time.Hour, "how long history keeps every update of a block as it came")
 	f.DurationVar(&c.HistoryHourly, "history-hourly", 30*24*time.Hour, "up to which age history keeps one state an hour")
 	f.DurationVar(&c.HistoryDaily, "history-daily", 365*24*time.Hour, "up to which age history keeps one state a day; what is older becomes one")

@@ -181,7 +181,7 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 	in.blocks = blocks.New(blocks.LogConfig{
 		Store: store, Index: index, Logger: logger, Audit: in.auditRefusal,
 		Limits: blocks.Limits{
-			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail,
+			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail, Collect: cfg.Collect,
 			History:  blocks.HistoryPolicy{All: cfg.HistoryAll, Hourly: cfg.HistoryHourly, Daily: cfg.HistoryDaily, Updates: cfg.HistoryUpdates},
 			TrashFor: cfg.TrashRetention, HeapGrace: cfg.HeapGrace, ImportBytes: cfg.MaxImport,
 			TypeDepth: cfg.TypeDepth, Steps: cfg.OrderSteps,

@@ -18,7 +18,8 @@ const { content, device, id, until, url } = await import('./lib.mjs')
 const dir = mkdtempSync(join(tmpdir(), 'heapsync-random-'))
 let server
 async function start () {
-  server = spawn(process.env.HEAPSYNC_BIN, ['serve', '--data', dir, '--listen', `127.0.0.1:${port}`, '--snapshot-tail', '32', '--log-level', 'warn'],
+  server = spawn(process.env.HEAPSYNC_BIN, ['serve', '--data', dir, '--listen', `127.0.0.1:${port}`, '--snapshot-tail', '32',
+    '--collect-from', '1', '--history-updates', '50', '--log-level', 'warn'],
     { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, HEAPSYNC_RATE_LIMITS: 'off', HEAPSYNC_MODE: 'open' } })
   await until('the server listens', async () => (await fetch(url + '/api/health').catch(() => null))?.ok)
 }
