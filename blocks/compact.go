@@ -71,8 +71,12 @@ const (
 	foldSession = 1 << 20
 )
 
-// compactEvery is how often the whole log is looked through for what has become old.
-const compactEvery = time.Hour
+// compactEvery is how often the whole log is looked through for what has become old, and
+// compactFirst when that is done first: a server may be started every day.
+const (
+	compactEvery = time.Hour
+	compactFirst = time.Minute
+)
 
 // compactor thins history by policy, one block at a time.
 type compactor struct {
@@ -122,7 +126,7 @@ func (c *compactor) next() (BlockKey, bool) {
 }
 
 func (c *compactor) run(ctx context.Context) {
-	due := time.NewTicker(compactEvery)
+	due := time.NewTimer(compactFirst)
 	defer due.Stop()
 	for {
 		select {
@@ -132,6 +136,7 @@ func (c *compactor) run(ctx context.Context) {
 			if err := c.log.Thin(ctx); err != nil && ctx.Err() == nil {
 				c.log.logger.Warn("history not thinned", "err", err)
 			}
+			due.Reset(compactEvery)
 		case <-c.work:
 			for key, ok := c.next(); ok && ctx.Err() == nil; key, ok = c.next() {
 				c.log.compactOne(ctx, key)

@@ -1,6 +1,7 @@
 package blocks_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -8,7 +9,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/heapsync/heapsync/blocks"
@@ -483,3 +486,43 @@ func TestCollectedClientCanBeRelayed(t *testing.T) {
 	}
 	w.want(w.push("bob", "c", by(7, 0).text(nil, "hello").bytes()), blocks.StatusInvalid, blocks.CodeClientIDConflict)
 }
+
+// The clock of the ticker is not that of policy, so that this runs in no time.
+func TestServerThinsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &thinnable{}
+		log := blocks.NewLog(blocks.LogConfig{Store: store})
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			log.Run(ctx)
+			close(done)
+		}()
+		for i, want := range []int32{0, 1, 1, 2, 3} {
+			time.Sleep([]time.Duration{30 * time.Second, time.Minute, 30 * time.Minute, 31 * time.Minute, time.Hour}[i])
+			synctest.Wait()
+			if n := store.looked.Load(); n != want {
+				t.Errorf("step %d: looked through %d times, want %d", i, n, want)
+			}
+		}
+		stop()
+		<-done
+	})
+}
+
+// thinnable is a store without anything that is due.
+type thinnable struct {
+	blocks.Store
+	looked atomic.Int32
+}
+
+func (s *thinnable) DueUpdates(_ context.Context, at blocks.Cursor, _ int64) ([]blocks.BlockKey, blocks.Cursor, error) {
+	s.looked.Add(1)
+	return nil, at, nil
+}
+
+func (s *thinnable) DueWindows(_ context.Context, _ blocks.Level, at blocks.Cursor, _ int64) ([]blocks.BlockKey, blocks.Cursor, error) {
+	return nil, at, nil
+}
+
+func (s *thinnable) ExpireHeld(context.Context, int64) (int, error) { return 0, nil }
