@@ -1,6 +1,7 @@
 package blocks
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -99,16 +100,47 @@ func (in *Instance) Find(ctx context.Context, user UserID, block BlockID) (HeapI
 // maxNameLen is how many characters a heap's name may have.
 const maxNameLen = 200
 
-// AddHeap creates a heap that user owns; an empty id is made up. Repeating an id
-// one owns returns that heap and created false; another's id is ErrConflict.
-func (in *Instance) AddHeap(ctx context.Context, user UserID, id HeapID, name string, encrypted bool) (h HeapSummary, created bool, err error) {
+// heapName returns name as a heap may have it.
+func heapName(name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
 	case name == "":
-		return h, false, fmt.Errorf("name must not be empty: %w", ErrInvalid)
+		return "", fmt.Errorf("name must not be empty: %w", ErrInvalid)
 	case !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxNameLen:
-		return h, false, fmt.Errorf("name must have at most %d characters: %w", maxNameLen, ErrInvalid)
-	case encrypted:
+		return "", fmt.Errorf("name must have at most %d characters: %w", maxNameLen, ErrInvalid)
+	}
+	return name, nil
+}
+
+// RenameHeap gives the heap another name, for its owner.
+func (in *Instance) RenameHeap(ctx context.Context, user UserID, heap HeapID, name string) (HeapSummary, error) {
+	name, err := heapName(name)
+	if err != nil {
+		return HeapSummary{}, err
+	}
+	if err := in.Require(ctx, user, heap, RoleOwner); err != nil {
+		return HeapSummary{}, err
+	}
+	if err := in.store.RenameHeap(ctx, heap, name, in.now().UnixMilli()); err != nil {
+		return HeapSummary{}, err
+	}
+	in.MembersChanged(MemberChange{Heap: heap})
+	heaps, err := in.Heaps(ctx, user)
+	for _, h := range heaps {
+		if h.ID == heap {
+			return h, nil
+		}
+	}
+	return HeapSummary{}, cmp.Or(err, fmt.Errorf("heap: %w", ErrNotFound))
+}
+
+// AddHeap creates a heap that user owns; an empty id is made up. Repeating an id
+// one owns returns that heap and created false; another's id is ErrConflict.
+func (in *Instance) AddHeap(ctx context.Context, user UserID, id HeapID, name string, encrypted bool) (h HeapSummary, created bool, err error) {
+	if name, err = heapName(name); err != nil {
+		return h, false, err
+	}
+	if encrypted {
 		return h, false, fmt.Errorf("this server keeps no encrypted heaps yet: %w", ErrInvalid)
 	}
 	if id == "" {

@@ -50,7 +50,7 @@ type Member struct {
 }
 
 // MemberChange says that a user's role in a heap may have changed. An empty Heap
-// or User stands for any.
+// or User stands for any; of a heap without a user its name may have changed too.
 type MemberChange struct {
 	Heap HeapID
 	User UserID

@@ -245,6 +245,8 @@ type Heaps interface {
 	CreateHeap(ctx context.Context, h Heap) error
 	// Heap returns a heap that is not deleted, or ErrNotFound.
 	Heap(ctx context.Context, id HeapID) (Heap, error)
+	// RenameHeap gives a heap that is not deleted another name, or is ErrNotFound.
+	RenameHeap(ctx context.Context, id HeapID, name string, at int64) error
 	// AllHeaps lists every heap there is, deleted ones too until nothing is left of them.
 	AllHeaps(ctx context.Context) ([]HeapID, error)
 	// HeapsOf lists the heaps the user is a member of, newest first, without Blocks and

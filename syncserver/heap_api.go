@@ -88,6 +88,26 @@ func (s *Server) addHeap(w http.ResponseWriter, r *http.Request) error {
 	return writeJSONStatus(w, status, toHeapJSON(h))
 }
 
+type renameRequest struct {
+	Name string `json:"name"`
+}
+
+func (s *Server) renameHeap(w http.ResponseWriter, r *http.Request) error {
+	heap, err := blocks.ParseHeapID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	var req renameRequest
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	h, err := s.Blocks.RenameHeap(r.Context(), userOf(r), heap, req.Name)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, toHeapJSON(h))
+}
+
 type digestRequest struct {
 	HeapID string `json:"heap_id"`
 	Prefix string `json:"prefix,omitempty" doc:"hexadecimal digits; without it the root of the tree"`

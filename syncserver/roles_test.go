@@ -24,6 +24,7 @@ var heapRoutes = []heapRoute{
 	{"POST /api/heap", "/api/heap", object{"heap_id": "$h"}, "viewer"},
 	{"POST /api/search", "/api/search", object{"heap_id": "$h", "query": "text"}, "viewer"},
 	{"POST /api/heap_count", "/api/heap_count", object{"heap_id": "$h"}, "viewer"},
+	{"PATCH /api/heap/{id}", "/api/heap/$h", object{"name": "Another"}, "owner"},
 	{"DELETE /api/heap/{id}", "/api/heap/$h", nil, "owner"},
 	{"DELETE /api/block/{blockKey}", "/api/block/$b?heap_id=$h", nil, "editor"},
 	{"DELETE /api/block/{blockKey}", "/api/block/$b?heap_id=$h&purge=1", nil, "editor"},

@@ -124,6 +124,8 @@ func (s *Server) routes() []route {
 			about{"Search the blocks of all heaps I can read", nil, searchRequest{}, contentsAnswer{}}},
 		{"POST /api/heap_count", member, s.heapCount, 0,
 			about{"Count a heap's blocks", nil, filterRequest{}, countsJSON{}}},
+		{"PATCH /api/heap/{id}", member, s.renameHeap, 0,
+			about{"Give a heap of mine another name", nil, renameRequest{}, heapJSON{}}},
 		{"DELETE /api/heap/{id}", member, s.deleteHeap, 0,
 			about{"Delete a heap of mine: gone from every list at once, purged after a time of grace", []string{"purge"}, nil, heapDeletedAnswer{}}},
 		{"DELETE /api/block/{blockKey}", member, s.deleteBlock, 0,

@@ -37,6 +37,17 @@ func (s *Store) CreateHeap(ctx context.Context, h blocks.Heap) error {
 	return nil
 }
 
+// RenameHeap implements [blocks.Heaps].
+func (s *Store) RenameHeap(ctx context.Context, id blocks.HeapID, name string, at int64) error {
+	err := s.write(ctx, func(t *tx) error {
+		return found(t.exec(`UPDATE heaps SET name = ?, updated_at = ? WHERE heap = ? AND deleted_at = 0`, name, at, id))
+	})
+	if err != nil {
+		return fmt.Errorf("rename heap %s: %w", id, err)
+	}
+	return nil
+}
+
 // Heap implements [blocks.Heaps].
 func (s *Store) Heap(ctx context.Context, id blocks.HeapID) (blocks.Heap, error) {
 	var h blocks.Heap

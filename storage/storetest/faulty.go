@@ -391,3 +391,7 @@ func (f *Faulty) Graveyard(ctx context.Context) ([]blocks.DeletedHeap, error) {
 func (f *Faulty) PurgeHeap(ctx context.Context, heap blocks.HeapID) (bool, error) {
 	return call(ctx, f, "PurgeHeap", func() (bool, error) { return f.Store.PurgeHeap(ctx, heap) })
 }
+
+func (f *Faulty) RenameHeap(ctx context.Context, id blocks.HeapID, name string, at int64) error {
+	return f.call(ctx, "RenameHeap", func() error { return f.Store.RenameHeap(ctx, id, name, at) })
+}

@@ -20,6 +20,13 @@ func testHeaps(b *bench) {
 	_, err = b.s.Heap(ctx, "two")
 	b.wantErr(err, blocks.ErrNotFound, "heap")
 
+	b.must(b.s.RenameHeap(ctx, "one", "Uno", 12))
+	want.Name, want.UpdatedAt = "Uno", 12
+	if got, err = b.s.Heap(ctx, "one"); err != nil || got != want {
+		b.Errorf("renamed heap is %+v, %v, want %+v", got, err, want)
+	}
+	b.wantErr(b.s.RenameHeap(ctx, "two", "Dos", 12), blocks.ErrNotFound, "rename of no heap")
+
 	b.must(b.s.CreateHeap(ctx, blocks.Heap{ID: "two", Owner: "ada", CreatedAt: 20}))
 	b.must(b.s.CreateHeap(ctx, blocks.Heap{ID: "three", Owner: "bob", CreatedAt: 15}))
 	b.must(b.s.SetRole(ctx, "three", "ada", blocks.RoleViewer, 30))

@@ -189,9 +189,13 @@ func changedEvent(k blocks.Commit) event {
 // memberChanged tells a heap's listeners, the one it is about among them, and has that
 // one's sockets checked.
 func (srv *Server) memberChanged(c blocks.MemberChange) {
-	if c.Heap != "" && c.User != "" {
+	if c.Heap != "" {
 		srv.tell(c.Heap, func() event {
-			return event{Event: "member.changed", HeapID: c.Heap, UserID: c.User, At: time.Now().UnixMilli()}
+			e := event{Event: "member.changed", HeapID: c.Heap, UserID: c.User, At: time.Now().UnixMilli()}
+			if c.User == "" {
+				e.Event = "heap.changed"
+			}
+			return e
 		})
 	}
 	srv.ask(check{heap: c.Heap, account: auth.AccountID(c.User)})

@@ -96,6 +96,20 @@ func TestSubscribersHearOfMembers(t *testing.T) {
 	}
 }
 
+func TestSubscribersHearOfTheHeapsName(t *testing.T) {
+	w := newWorld(t)
+	s := w.dial("/ws?token=" + w.user("ada").token)
+	s.op("subscribe", "h", "")
+	s.handled()
+	h, err := w.blocks.RenameHeap(t.Context(), w.user("ada").id, "h", " Another name ")
+	if err != nil || h.Name != "Another name" {
+		t.Fatalf("%+v, %v", h, err)
+	}
+	if e := s.event(); e.Event != "heap.changed" || e.HeapID != "h" || e.At == 0 {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestSubscriptionsAreForMembers(t *testing.T) {
 	w := newWorld(t)
 	w.addHeap("bob", "bobs")
