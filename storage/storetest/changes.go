@@ -219,12 +219,23 @@ func testDelta(b *bench) {
 				if !ok {
 					head = blocks.Head{Key: k, SyncVersion: 1}
 				}
-				commits = append(commits, upon(head, "x"))
+				if head.DeletedAt == 0 {
+					commits = append(commits, upon(head, "x"))
+				}
 			}
 			b.commit(commits...)
 			for _, c := range commits {
 				heads[c.Head.Key] = c.Head
 				want[c.Head.Key.Block] = c.Head.Seq
+			}
+			if len(commits) > 0 && rng.IntN(10) == 0 {
+				gone := commits[0].Head
+				stones, err := b.s.Purge(b.Context(), []blocks.Doomed{{Ref: gone.Ref, Seq: gone.Seq}})
+				if err != nil || len(stones) != 1 {
+					b.Fatalf("purge: %v, %v", stones, err)
+				}
+				gone.DeletedAt = stones[0].At
+				heads[gone.Key], want[gone.Key.Block] = gone, stones[0].Seq
 			}
 		}
 		settle(b, pollers, want, fmt.Sprintf("seed %d schedule %d", seed, n))
