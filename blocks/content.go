@@ -14,7 +14,11 @@ const maxContent = 32 << 20
 // contentOf returns a document's content as a JSON object: its roots by name, but for the
 // one that says what the block is and those that are empty. A text is {text, delta}, XML
 // is {xml, text}, and what maps and arrays hold is as jsonWriter writes it.
+// A document whose formats alone are more than maxContent is ErrTooLarge.
 func contentOf(doc *ydoc.Doc) (json.RawMessage, error) {
+	if err := formatsFit(doc); err != nil {
+		return nil, err
+	}
 	w := jsonWriter{left: maxContent}
 	w.put("{")
 	for name, root := range doc.Roots() {
@@ -50,6 +54,15 @@ func contentOf(doc *ydoc.Doc) (json.RawMessage, error) {
 		return nil, fmt.Errorf("content has more than %d bytes: %w", maxContent, ErrTooLarge)
 	}
 	return w.out, nil
+}
+
+// formatsFit says whether a document can be written with its formats: a few bytes may
+// stand for very many of them.
+func formatsFit(doc *ydoc.Doc) error {
+	if doc.FormatBytes() > maxContent {
+		return fmt.Errorf("content has more than %d bytes of formats: %w", maxContent, ErrTooLarge)
+	}
+	return nil
 }
 
 func (w *jsonWriter) delta(ops []ydoc.Op) {

@@ -20,6 +20,7 @@ type Entry struct {
 
 	SyncVersion int64
 	Size        int64 // bytes of its log
+	Updates     int64 // of its log
 	UpdatedAt   int64
 
 	// Unread says why the document could not be read at Seq: what it says of itself is
@@ -112,6 +113,7 @@ const MaxTypes = 1000
 type Totals struct {
 	Blocks       int64
 	Bytes        int64 // of logs
+	Updates      int64
 	Files        int64
 	FileBytes    int64
 	LastChangeAt int64

@@ -65,7 +65,7 @@ func project(head Head, doc *ydoc.Doc, now int64) Projection {
 // entryOf is what the head alone says.
 func entryOf(head Head) Entry {
 	e := Entry{
-		Key: head.Key, Seq: head.Seq, Type: cleanType(head.Type), SyncVersion: head.SyncVersion, Size: head.Bytes,
+		Key: head.Key, Seq: head.Seq, Type: cleanType(head.Type), SyncVersion: head.SyncVersion, Size: head.Bytes, Updates: head.Updates,
 		CreatedAt: head.CreatedAt, UpdatedAt: head.UpdatedAt, TrashedAt: head.TrashedAt,
 	}
 	if e.Type == "" {

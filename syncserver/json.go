@@ -29,7 +29,7 @@ func readJSON(r *http.Request, v any) error {
 	if err := json.Unmarshal(body, v); err != nil {
 		var wrongType *json.UnmarshalTypeError
 		if errors.As(err, &wrongType) && wrongType.Field != "" {
-			return badField(wrongType.Field, "must be "+jsonTypeName(wrongType)+", not "+wrongType.Value)
+			return badField(fieldName(wrongType.Field), "must be "+jsonTypeName(wrongType)+", not "+wrongType.Value)
 		}
 		var own *Problem
 		if errors.As(err, &own) {
@@ -38,6 +38,18 @@ func readJSON(r *http.Request, v any) error {
 		return newProblem(400, "invalid", "the body is not the JSON that this route takes: "+strings.TrimPrefix(err.Error(), "json: "))
 	}
 	return nil
+}
+
+// fieldName leaves out of a field's path the structs that share their fields with the
+// request: clients do not know them.
+func fieldName(path string) string {
+	for {
+		first, rest, found := strings.Cut(path, ".")
+		if !found || !strings.HasSuffix(first, "Request") {
+			return path
+		}
+		path = rest
+	}
 }
 
 func jsonTypeName(e *json.UnmarshalTypeError) string {

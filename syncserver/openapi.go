@@ -53,6 +53,7 @@ func (s *Server) openapi(routes []route) ([]byte, error) {
 		if !found || rt.about.summary == "" {
 			continue // the web app
 		}
+		path = strings.ReplaceAll(path, "{stats}", "stats") // see heapStats
 		op := &huma.Operation{
 			Method: method, Path: strings.ReplaceAll(path, "{$}", ""), Summary: rt.about.summary,
 			OperationID: operationID(method, path), Tags: []string{tagOf(path)},

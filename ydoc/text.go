@@ -67,6 +67,46 @@ func (t Text) Delta() []Op {
 	return ops
 }
 
+// FormatBytes returns how many bytes the keys and values of attributes have in the deltas
+// of all texts of the document, each counted as often as it is in force. That may be more
+// than the square of what the document has: who reads documents of strangers asks first.
+func (d *Doc) FormatBytes() int64 {
+	total := int64(0)
+	for b := range d.branches {
+		if !d.branches[b].dead {
+			total += d.formatBytes(uint32(b))
+		}
+	}
+	return total
+}
+
+func (d *Doc) formatBytes(b uint32) int64 {
+	var inForce map[string]int64
+	total, sum := int64(0), int64(0)
+	for i := d.head(b); i != none; i = d.items[i].next {
+		it := &d.items[i]
+		if it.deleted() {
+			continue
+		}
+		total += sum // a format looks at those in force, too
+		if it.kind != kindFormat {
+			continue
+		}
+		content := d.content(it)
+		key, value := d.format(it)
+		if inForce == nil {
+			inForce = make(map[string]int64)
+		}
+		sum -= inForce[key]
+		delete(inForce, key)
+		if value != nil {
+			inForce[key] = int64(len(content))
+			sum += inForce[key]
+		}
+	}
+	return total
+}
+
 // Insert inserts s in front of element index, with the attributes in force there.
 // Bytes that are not UTF-8 become U+FFFD.
 func (t Text) Insert(index int, s string) {

@@ -14,6 +14,7 @@ CREATE TABLE heaps (
 	heap       TEXT NOT NULL UNIQUE,
 	blocks     INTEGER NOT NULL DEFAULT 0,
 	bytes      INTEGER NOT NULL DEFAULT 0,
+	updates    INTEGER NOT NULL DEFAULT 0,
 	files      INTEGER NOT NULL DEFAULT 0,
 	file_bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
@@ -55,6 +56,7 @@ CREATE TABLE blocks (
 	trashed_at   INTEGER NOT NULL,
 	sync_version INTEGER NOT NULL,
 	size         INTEGER NOT NULL,
+	updates      INTEGER NOT NULL,
 	updated_at   INTEGER NOT NULL,
 	unread       TEXT NOT NULL,
 	text         INTEGER NOT NULL,

@@ -11,7 +11,7 @@ import (
 )
 
 const entryColumns = `b.id, heaps.heap, b.block, b.seq, b.type, b.title, b.parent, b.snippet, b.apps, b.file, b.file_bytes,
-	b.created_at, b.trashed_at, b.sync_version, b.size, b.updated_at, b.unread`
+	b.created_at, b.trashed_at, b.sync_version, b.size, b.updates, b.updated_at, b.unread`
 
 func scanEntries(rows *sql.Rows, err error) ([]blocks.Entry, error) {
 	if err != nil {
@@ -23,7 +23,7 @@ func scanEntries(rows *sql.Rows, err error) ([]blocks.Entry, error) {
 		var e blocks.Entry
 		var apps, file sql.NullString
 		err := rows.Scan(&e.ID, &e.Key.Heap, &e.Key.Block, &e.Seq, &e.Type, &e.Title, &e.Parent, &e.Snippet, &apps, &file, &e.FileBytes,
-			&e.CreatedAt, &e.TrashedAt, &e.SyncVersion, &e.Size, &e.UpdatedAt, &e.Unread)
+			&e.CreatedAt, &e.TrashedAt, &e.SyncVersion, &e.Size, &e.Updates, &e.UpdatedAt, &e.Unread)
 		if err != nil {
 			return nil, err
 		}
@@ -274,8 +274,8 @@ func (x *Index) Totals(ctx context.Context, heaps []blocks.HeapID) (map[blocks.H
 		for _, heap := range heaps {
 			var t blocks.Totals
 			var id int64
-			err := r.QueryRowContext(ctx, `SELECT id, blocks, bytes, files, file_bytes FROM heaps WHERE heap = ?`, heap).
-				Scan(&id, &t.Blocks, &t.Bytes, &t.Files, &t.FileBytes)
+			err := r.QueryRowContext(ctx, `SELECT id, blocks, bytes, updates, files, file_bytes FROM heaps WHERE heap = ?`, heap).
+				Scan(&id, &t.Blocks, &t.Bytes, &t.Updates, &t.Files, &t.FileBytes)
 			if errors.Is(err, sql.ErrNoRows) {
 				continue
 			}

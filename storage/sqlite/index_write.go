@@ -187,9 +187,9 @@ type indexed struct {
 func (w *indexTx) stored(heap int64, block blocks.BlockID) (indexed, error) {
 	var b indexed
 	e := &b.entry
-	err := w.t.QueryRowContext(w.ctx, `SELECT id, text, text_sum, seq, type, parent, trashed_at, size, file IS NOT NULL, file_bytes
+	err := w.t.QueryRowContext(w.ctx, `SELECT id, text, text_sum, seq, type, parent, trashed_at, size, updates, file IS NOT NULL, file_bytes
 		FROM blocks WHERE heap = ? AND block = ?`, heap, block).
-		Scan(&b.id, &b.text, &b.sum, &e.Seq, &e.Type, &e.Parent, &e.TrashedAt, &e.Size, &b.hasFile, &e.FileBytes)
+		Scan(&b.id, &b.text, &b.sum, &e.Seq, &e.Type, &e.Parent, &e.TrashedAt, &e.Size, &e.Updates, &b.hasFile, &e.FileBytes)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -208,12 +208,12 @@ func (w *indexTx) put(p *blocks.Projection) error {
 	case old.id != 0 && old.entry.Seq > p.Seq:
 		return nil
 	case old.id != 0 && p.Unread != "":
-		err = w.exec(`UPDATE blocks SET seq = ?, sync_version = ?, size = ?, updated_at = ?, unread = ? WHERE id = ?`,
-			p.Seq, p.SyncVersion, p.Size, p.UpdatedAt, p.Unread, old.id)
+		err = w.exec(`UPDATE blocks SET seq = ?, sync_version = ?, size = ?, updates = ?, updated_at = ?, unread = ? WHERE id = ?`,
+			p.Seq, p.SyncVersion, p.Size, p.Updates, p.UpdatedAt, p.Unread, old.id)
 		if err != nil {
 			return err
 		}
-		return w.sum(heap, 0, p.Size-old.entry.Size, 0, 0)
+		return w.sum(heap, blocks.Totals{Bytes: p.Size - old.entry.Size, Updates: p.Updates - old.entry.Updates})
 	}
 	now := scopesOf(heap, &p.Entry)
 	if old.id == 0 || now != scopesOf(heap, &old.entry) {
@@ -247,31 +247,34 @@ func (w *indexTx) put(p *blocks.Projection) error {
 	if old.id == 0 {
 		count = 1
 	}
-	return w.sum(heap, count, p.Size-old.entry.Size, number(p.File != nil)-number(old.hasFile), p.FileBytes-old.entry.FileBytes)
+	return w.sum(heap, blocks.Totals{
+		Blocks: count, Bytes: p.Size - old.entry.Size, Updates: p.Updates - old.entry.Updates,
+		Files: number(p.File != nil) - number(old.hasFile), FileBytes: p.FileBytes - old.entry.FileBytes,
+	})
 }
 
 // sum adds to a heap's sums.
-func (w *indexTx) sum(heap, count, bytes, files, fileBytes int64) error {
-	if count == 0 && bytes == 0 && files == 0 && fileBytes == 0 {
+func (w *indexTx) sum(heap int64, t blocks.Totals) error {
+	if t == (blocks.Totals{}) {
 		return nil
 	}
-	return w.exec(`UPDATE heaps SET blocks = blocks + ?, bytes = bytes + ?, files = files + ?, file_bytes = file_bytes + ? WHERE id = ?`,
-		count, bytes, files, fileBytes, heap)
+	return w.exec(`UPDATE heaps SET blocks = blocks + ?, bytes = bytes + ?, updates = updates + ?, files = files + ?, file_bytes = file_bytes + ? WHERE id = ?`,
+		t.Blocks, t.Bytes, t.Updates, t.Files, t.FileBytes, heap)
 }
 
 func (w *indexTx) putBlock(heap int64, p *blocks.Projection, in [4]int64, text, sum int64) (id int64, err error) {
 	err = w.t.QueryRowContext(w.ctx, `INSERT INTO blocks (heap, block, seq, type, title, sort_title, parent, snippet, apps, file, file_bytes,
-			created_at, trashed_at, sync_version, size, updated_at, unread, text, text_sum, in_heap, in_type, in_parent, in_both)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			created_at, trashed_at, sync_version, size, updates, updated_at, unread, text, text_sum, in_heap, in_type, in_parent, in_both)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (heap, block) DO UPDATE SET seq = excluded.seq, type = excluded.type, title = excluded.title,
 			sort_title = excluded.sort_title, parent = excluded.parent, snippet = excluded.snippet, apps = excluded.apps,
 			file = excluded.file, file_bytes = excluded.file_bytes, created_at = excluded.created_at,
-			trashed_at = excluded.trashed_at, sync_version = excluded.sync_version, size = excluded.size,
+			trashed_at = excluded.trashed_at, sync_version = excluded.sync_version, size = excluded.size, updates = excluded.updates,
 			updated_at = excluded.updated_at, unread = excluded.unread, text = excluded.text, text_sum = excluded.text_sum,
 			in_heap = excluded.in_heap, in_type = excluded.in_type, in_parent = excluded.in_parent, in_both = excluded.in_both
 		RETURNING id`,
 		heap, p.Key.Block, p.Seq, p.Type, p.Title, blocks.SortTitle(p.Title), p.Parent, p.Snippet, nullText(p.Apps), nullText(p.File), p.FileBytes,
-		p.CreatedAt, p.TrashedAt, p.SyncVersion, p.Size, p.UpdatedAt, p.Unread, text, sum, in[0], in[1], in[2], in[3]).Scan(&id)
+		p.CreatedAt, p.TrashedAt, p.SyncVersion, p.Size, p.Updates, p.UpdatedAt, p.Unread, text, sum, in[0], in[1], in[2], in[3]).Scan(&id)
 	return id, err
 }
 
@@ -386,7 +389,9 @@ func (w *indexTx) remove(key blocks.BlockKey) error {
 			return err
 		}
 	}
-	return w.sum(heap, -1, -old.entry.Size, -number(old.hasFile), -old.entry.FileBytes)
+	return w.sum(heap, blocks.Totals{
+		Blocks: -1, Bytes: -old.entry.Size, Updates: -old.entry.Updates, Files: -number(old.hasFile), FileBytes: -old.entry.FileBytes,
+	})
 }
 
 // forgetSome is how many blocks of a heap are removed in one transaction.

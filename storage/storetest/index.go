@@ -76,7 +76,7 @@ func (b *indexBench) page(heap blocks.HeapID, block any, title, text string) blo
 	b.seq++
 	return blocks.Projection{Entry: blocks.Entry{
 		Key: key(heap, block), Seq: b.seq, Type: "note", Title: title, SyncVersion: 1,
-		Size: 10 * int64(b.seq), CreatedAt: 1000 - int64(b.seq), UpdatedAt: 1000 + int64(b.seq),
+		Size: 10 * int64(b.seq), Updates: 3 * int64(b.seq), CreatedAt: 1000 - int64(b.seq), UpdatedAt: 1000 + int64(b.seq),
 	}, Text: text}
 }
 
@@ -163,7 +163,7 @@ func testProjected(b *indexBench) {
 	}
 	totals, err := b.x.Totals(b.Context(), []blocks.HeapID{"h", "nowhere"})
 	b.must(err)
-	if want := map[blocks.HeapID]blocks.Totals{"h": {Blocks: 1, Bytes: 10, Files: 1, FileBytes: 77, LastChangeAt: 1001}}; !maps.Equal(totals, want) {
+	if want := map[blocks.HeapID]blocks.Totals{"h": {Blocks: 1, Bytes: 10, Updates: 3, Files: 1, FileBytes: 77, LastChangeAt: 1001}}; !maps.Equal(totals, want) {
 		b.Errorf("totals are %+v, want %+v", totals, want)
 	}
 	if text, err := b.x.Text(b.Context(), got.ID); err != nil || text != "Text" {
@@ -175,7 +175,7 @@ func testProjected(b *indexBench) {
 	if got := b.entry(p.Key); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", again.Entry) {
 		b.Errorf("entry is\n%+v, want\n%+v", got, again.Entry)
 	}
-	if totals, err = b.x.Totals(b.Context(), []blocks.HeapID{"h"}); err != nil || totals["h"] != (blocks.Totals{Blocks: 1, Bytes: 20, LastChangeAt: 1002}) {
+	if totals, err = b.x.Totals(b.Context(), []blocks.HeapID{"h"}); err != nil || totals["h"] != (blocks.Totals{Blocks: 1, Bytes: 20, Updates: 6, LastChangeAt: 1002}) {
 		b.Errorf("totals are %+v, %v", totals, err)
 	}
 	if links, err := b.x.Backlinks(b.Context(), key("h", "b"), 10); err != nil || len(links) != 0 {
