@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/heapsync/heapsync/blocks"
 )
@@ -50,7 +52,24 @@ func writeTerms(b *strings.Builder, terms []blocks.Term, between string) {
 	}
 }
 
-// Search implements [blocks.Index].
+// indexedPrefix is how many characters the longest beginnings of words have that the
+// schema has an index of. To look for longer ones every word with it is gone through.
+const indexedPrefix = 6
+
+// exact returns q with its long beginnings taken for whole words, and false if it has none.
+func exact(q blocks.Query) (blocks.Query, bool) {
+	for i, t := range q.Terms {
+		if t.Prefix && utf8.RuneCountInString(t.Words[len(t.Words)-1]) > indexedPrefix {
+			q.Terms = slices.Clone(q.Terms)
+			q.Terms[i].Prefix = false
+			return q, true
+		}
+	}
+	return q, false
+}
+
+// Search implements [blocks.Index]. A long last word that is in enough blocks is not
+// taken for the beginning of others, which would take longer the more there are.
 func (x *Index) Search(ctx context.Context, filters []blocks.Filter, q blocks.Query, inTitle bool, limit int) (list []blocks.Candidate, err error) {
 	columns := "title body"
 	if inTitle {
@@ -70,28 +89,40 @@ func (x *Index) Search(ctx context.Context, filters []blocks.Filter, q blocks.Qu
 		if len(scopes) == 0 {
 			return nil
 		}
-		rows, err := r.QueryContext(ctx, `WITH found AS MATERIALIZED (
-				SELECT rowid AS id FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?
-			) SELECT b.id, texts.words, texts.sample
-			FROM found CROSS JOIN texts ON texts.id = found.id CROSS JOIN blocks b INDEXED BY blocks_text ON b.text = found.id
-			ORDER BY found.id DESC`, matchOf(scopes, q, columns), limit)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var c blocks.Candidate
-			if err := rows.Scan(&c.ID, &c.Words, &c.Sample); err != nil {
+		if whole, ok := exact(q); ok {
+			list, err = candidates(ctx, r, matchOf(scopes, whole, columns), limit)
+			if err != nil || len(list) == limit {
 				return err
 			}
-			list = append(list, c)
 		}
-		return rows.Err()
+		list, err = candidates(ctx, r, matchOf(scopes, q, columns), limit)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
 	return list, nil
+}
+
+func candidates(ctx context.Context, r *sql.Tx, match string, limit int) ([]blocks.Candidate, error) {
+	rows, err := r.QueryContext(ctx, `WITH found AS MATERIALIZED (
+			SELECT rowid AS id FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?
+		) SELECT b.id, texts.words, texts.sample
+		FROM found CROSS JOIN texts ON texts.id = found.id CROSS JOIN blocks b INDEXED BY blocks_text ON b.text = found.id
+		ORDER BY found.id DESC`, match, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []blocks.Candidate
+	for rows.Next() {
+		var c blocks.Candidate
+		if err := rows.Scan(&c.ID, &c.Words, &c.Sample); err != nil {
+			return nil, err
+		}
+		list = append(list, c)
+	}
+	return list, rows.Err()
 }
 
 // CountMatches implements [blocks.Index].
