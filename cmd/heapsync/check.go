@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -31,6 +33,9 @@ are quarantined; what the log does not come to stays as it is.`,
 					if err := rebuildSnapshots(ctx, out, store); err != nil {
 						return err
 					}
+					if err := dropIndex(out, data); err != nil {
+						return err
+					}
 				}
 				sum, err := store.Check(ctx, func(p sqlite.Problem) { fmt.Fprintln(out, p) })
 				if err != nil {
@@ -46,8 +51,22 @@ are quarantined; what the log does not come to stays as it is.`,
 		},
 	}
 	addDataFlag(cmd, &data)
-	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "make snapshots anew from the log")
+	cmd.Flags().BoolVar(&rebuild, "rebuild", false, "make snapshots and the index anew from the log")
 	return cmd
+}
+
+// dropIndex removes what lists and search know. The server reads it out of the documents
+// again when it starts; one that runs is not disturbed.
+func dropIndex(out io.Writer, data string) error {
+	err := sqlite.DropIndex(filepath.Join(data, indexName))
+	if errors.Is(err, sqlite.ErrLocked) {
+		fmt.Fprintln(out, "index: a server is using it; stop it to have it made anew")
+		return nil
+	}
+	if err == nil {
+		fmt.Fprintln(out, "index: dropped; the server makes it anew when it starts")
+	}
+	return err
 }
 
 func rebuildSnapshots(ctx context.Context, out io.Writer, store *sqlite.Store) error {

@@ -135,14 +135,25 @@ func (x *Index) Reset(ctx context.Context) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	_ = x.closePools() // what is in the way of closing goes with the file
-	if err := RemoveIndex(x.cfg.Path); err != nil {
+	if err := removeIndex(x.cfg.Path); err != nil {
 		return err
 	}
 	return x.open(ctx)
 }
 
-// RemoveIndex removes the files of an index that is not open.
-func RemoveIndex(path string) error {
+// DropIndex removes an index, for a server to make it anew. ErrLocked: a server is using
+// it now.
+func DropIndex(path string) error {
+	held, err := lock(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("drop index: %w", err)
+	}
+	defer held.Close()
+	return removeIndex(path)
+}
+
+// removeIndex removes the files of an index that is not open.
+func removeIndex(path string) error {
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove index: %w", err)
