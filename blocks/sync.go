@@ -250,43 +250,58 @@ type PullResult struct {
 	Err         error
 }
 
+// pullWidth is how many blocks a pull reads at once.
+const pullWidth = 4
+
 // Pull answers each item as of what is on disk. Once maxBytes of updates and
 // states are in the answer, the rest is deferred.
 func (in *Instance) Pull(ctx context.Context, user UserID, items []PullItem, maxBytes int) []PullResult {
 	results := make([]PullResult, len(items))
 	roles := roleCache{in: in, user: user}
 	size := 0
-	for i := range items {
-		item, res := &items[i], &results[i]
-		res.Target = item.Target
+	for from := 0; from < len(items); from += pullWidth {
+		to := min(from+pullWidth, len(items))
 		if size > 0 && size >= maxBytes {
-			res.Status = StatusDeferred
+			for i := from; i < to; i++ {
+				results[i] = PullResult{Target: items[i].Target, Status: StatusDeferred}
+			}
 			continue
 		}
-		if err := in.pullOne(ctx, &roles, item, res); err != nil {
-			res.Status, res.Err = statusOf(err), err
-			continue
+		var wg sync.WaitGroup
+		for i := from; i < to; i++ {
+			item, res := &items[i], &results[i]
+			res.Target = item.Target
+			key, err := in.resolve(ctx, &roles, item.Target, RoleViewer)
+			if err != nil {
+				res.Status, res.Err = statusOf(err), err
+				continue
+			}
+			res.Heap = string(key.Heap)
+			wg.Go(func() {
+				if err := in.pull(ctx, key, item, res); err != nil {
+					res.Status, res.Err = statusOf(err), err
+				}
+			})
 		}
-		n := len(res.Update) + len(res.State)
-		if size > 0 && size+n > maxBytes {
-			*res = PullResult{Target: res.Target, Status: StatusDeferred}
-			size = maxBytes
-			continue
+		wg.Wait()
+		for i := from; i < to; i++ {
+			res := &results[i]
+			n := len(res.Update) + len(res.State)
+			if size > 0 && size+n > maxBytes {
+				*res = PullResult{Target: res.Target, Status: StatusDeferred}
+				n = maxBytes - size // nothing after it either
+			}
+			size += n
 		}
-		size += n
 	}
 	return results
 }
 
-func (in *Instance) pullOne(ctx context.Context, roles *roleCache, item *PullItem, res *PullResult) error {
-	key, err := in.resolve(ctx, roles, item.Target, RoleViewer)
-	if err != nil {
-		return err
-	}
+// pull answers one item.
+func (in *Instance) pull(ctx context.Context, key BlockKey, item *PullItem, res *PullResult) error {
 	if item.Invalid != nil {
 		return item.Invalid
 	}
-	res.Heap = string(key.Heap)
 	since, err := ydoc.DecodeStateVector(item.StateVector)
 	if item.HasVector && err != nil {
 		return fmt.Errorf("state_vector: %v: %w", err, ErrInvalid)

@@ -205,9 +205,28 @@ func (c *benchClient) measures(blocks int) []benchMeasure {
 		{"one block", func(ctx context.Context, i int) (string, error) {
 			return "", c.call(ctx, "/api/block/"+benchID(i*7919%blocks), map[string]any{"heap_id": benchHeap}, nil)
 		}},
+		{"digest, from the root to a leaf", func(ctx context.Context, i int) (string, error) { return c.descend(ctx, i) }},
 		{"list of heaps", func(ctx context.Context, _ int) (string, error) {
 			return "", c.call(ctx, "/api/heaps", map[string]any{}, nil)
 		}},
+	}
+}
+
+// descend follows the tree of hashes down to blocks.
+func (c *benchClient) descend(ctx context.Context, i int) (string, error) {
+	prefix := ""
+	for trips := 1; ; trips++ {
+		var node struct {
+			Children []struct{ Prefix string }
+			Blocks   []struct{ Hash string }
+		}
+		if err := c.call(ctx, "/api/heap/digest", map[string]any{"heap_id": benchHeap, "prefix": prefix}, &node); err != nil {
+			return "", err
+		}
+		if len(node.Children) == 0 {
+			return fmt.Sprintf("%d round trips", trips), nil
+		}
+		prefix = node.Children[i%len(node.Children)].Prefix
 	}
 }
 

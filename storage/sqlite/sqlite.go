@@ -197,7 +197,24 @@ func (c connector) Connect(context.Context) (driver.Conn, error) {
 		_, err := conn.Exec("PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = 2", nil)
 		return err
 	}}
-	return d.Open(c.dsn())
+	conn, err := d.Open(c.dsn())
+	if err != nil || !c.reads {
+		return conn, err
+	}
+	return readConn{conn.(*sqlite3.SQLiteConn)}, nil
+}
+
+// readConn is a connection whose queries do not watch their contexts: the driver starts
+// a goroutine for each row if it has to, which takes several times as long as the row.
+// database/sql still ends a query between two rows when its context ends.
+type readConn struct{ *sqlite3.SQLiteConn }
+
+// QueryContext implements [driver.QueryerContext].
+func (c readConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return c.SQLiteConn.QueryContext(context.WithoutCancel(ctx), query, args)
 }
 
 func (c connector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
