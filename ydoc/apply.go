@@ -10,7 +10,7 @@ type application struct {
 	lastID ClientID // the client that was looked up last
 	last   uint32
 
-	missing []ID // what the groups given up wait for
+	missing []ID // what the groups given up wait for, and their next structs
 	joined  bool // the structs of u are long: it is a state, more likely than a log
 }
 
@@ -96,11 +96,13 @@ func (a *application) run(gi uint32) {
 	}
 }
 
-// giveUp leaves group gi, which lacks id, and all that wait for it.
+// giveUp leaves group gi, which lacks id, and all that wait for it. What is behind
+// their next structs is set free by those, too, if they come in another shape.
 func (a *application) giveUp(gi uint32, id ID) {
 	for _, w := range append(a.stack, wait{gi, id}) {
 		a.state[w.group] = givenUp
-		a.missing = append(a.missing, w.lacks)
+		next := ID{a.u.groups[w.group].client, Clock(a.u.nodes[a.at[w.group]].clock)}
+		a.missing = append(a.missing, w.lacks, next)
 	}
 	a.stack = a.stack[:0]
 }
@@ -145,6 +147,9 @@ func (a *application) node(client ClientID, n *node) (missing ID, ok bool) {
 	if n.clock > next {
 		return ID{client, Clock(n.clock - 1)}, false
 	}
+	if n.end() <= next {
+		return ID{}, true // even if, in this shape, it refers to what is missing
+	}
 	k := known{noRef, noRef, noRef}
 	if n.info&hasOrigin != 0 {
 		if k.origin, ok = a.resolve(n.origin); !ok {
@@ -162,9 +167,6 @@ func (a *application) node(client ClientID, n *node) (missing ID, ok bool) {
 				return p.id, false
 			}
 		}
-	}
-	if n.end() <= next {
-		return ID{}, true
 	}
 	if ci == none {
 		ci = d.addClient(client)

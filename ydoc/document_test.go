@@ -319,3 +319,36 @@ func TestStatesOfTheVectorsAreReadAndWrittenAgain(t *testing.T) {
 		}
 	}
 }
+
+// A writer that collected an element tells less of it than one that did not, and what
+// it tells can be taken sooner, whichever of both waits first.
+func TestWhatWaitsIsTakenFromWhoCollectedIt(t *testing.T) {
+	parent := &id{Client: 9, Clock: 0} // never comes
+	kept := new(builder).at(1, 1).item(nil, nil, parent, "", 1, 1, 1).text(nil, nil, "x").bytes()
+	collected := new(builder).at(1, 1).gc(1).bytes()
+	first := new(builder).at(1, 0).text(nil, nil, "a").bytes()
+	for _, updates := range [][][]byte{{kept, collected, first}, {collected, kept, first}, {kept, first, collected}} {
+		d := ydoc.NewDoc(ydoc.Options{})
+		for i, u := range updates {
+			if !d.Pending() && i == 1 {
+				t.Fatalf("%x does not wait", updates[0])
+			}
+			if err := d.Apply(u, ydoc.V1); err != nil {
+				t.Fatal(err)
+			}
+			again := ydoc.NewDoc(ydoc.Options{})
+			if err := again.Apply(d.Encode(ydoc.V2), ydoc.V2); err != nil {
+				t.Fatal(err)
+			}
+			if !again.StateVector().Equal(d.StateVector()) || again.Pending() != d.Pending() {
+				t.Errorf("after %x the state, loaded, knows %x and waits: %v", updates[:i+1], again.EncodeStateVector(), again.Pending())
+			}
+		}
+		if got := d.Text("t").String(); d.StateVector().Next(1) != 3 || d.Pending() || len(got) != 2 {
+			t.Errorf("%x come to %q, %x, pending %v", updates, got, d.EncodeStateVector(), d.Pending())
+		}
+		if err := d.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}

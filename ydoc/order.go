@@ -23,7 +23,8 @@ type Update struct {
 	format Format
 	room   *decoded // of DecodeUpdate
 
-	spare []node // memory to sort in
+	spare   []node // memory to sort in
+	gcFirst bool   // of structs for one clock a GC struct comes before others, whichever was read first
 }
 
 // reset empties u and keeps its memory, but for the bytes it referred to.
@@ -40,7 +41,8 @@ func (u *Update) reset() {
 
 // order sorts what the set holds into groups, drops what is there twice and cuts
 // what overlaps; of two structs for one clock the one that begins first stays, then
-// the one that was read first. It may be called again after the set has grown.
+// a GC struct if gcFirst, then the one that was read first. It may be called again
+// after the set has grown.
 func (u *Update) order() {
 	u.deletes.normalise()
 	if u.mixed {
@@ -87,9 +89,11 @@ func (u *Update) sweep() {
 	u.nodes = u.nodes[:kept]
 }
 
-func ascending(nodes []node) bool {
+// ascending reports whether nodes are as sortClocks leaves them.
+func (u *Update) ascending(nodes []node) bool {
 	for i := 1; i < len(nodes); i++ {
-		if nodes[i-1].clock > nodes[i].clock {
+		left, right := &nodes[i-1], &nodes[i]
+		if left.clock > right.clock || u.gcFirst && left.clock == right.clock && right.isGC() {
 			return false
 		}
 	}
@@ -97,7 +101,7 @@ func ascending(nodes []node) bool {
 }
 
 // regroup moves the nodes so that each client has one block and clocks ascend in
-// it, equal ones in the order they were read. It takes time linear in the nodes,
+// it, equal ones as order says. It takes time linear in the nodes,
 // but for clients whose nodes were read out of order.
 func (u *Update) regroup() {
 	index := make(map[ClientID]int)
@@ -131,26 +135,30 @@ func (u *Update) regroup() {
 	u.blocks = append(u.blocks[:0], blocks...)
 }
 
-// sortClocks sorts the nodes of a block, keeping the order of equal clocks. It uses
-// spare, which is as long as nodes.
+// sortClocks sorts the nodes of a block, keeping the order of equal clocks, but for GC
+// structs if gcFirst. It uses spare, which is as long as nodes.
 func (u *Update) sortClocks(b block) {
 	nodes := u.nodes[b.from:b.to]
-	if ascending(nodes) {
+	if u.ascending(nodes) {
 		return
 	}
 	type key struct {
 		clock uint64
+		rank  uint8
 		at    uint32
 	}
 	keys := make([]key, len(nodes))
 	for i := range nodes {
-		keys[i] = key{nodes[i].clock, uint32(i)}
+		keys[i] = key{clock: nodes[i].clock, at: uint32(i)}
+		if u.gcFirst && !nodes[i].isGC() {
+			keys[i].rank = 1
+		}
 	}
 	slices.SortFunc(keys, func(a, b key) int {
 		if c := cmp.Compare(a.clock, b.clock); c != 0 {
 			return c
 		}
-		return cmp.Compare(a.at, b.at)
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.at, b.at))
 	})
 	copied := u.spare[b.from:b.to]
 	copy(copied, nodes)

@@ -60,9 +60,11 @@ func (p *pending) take(d *Doc) *Update {
 	return u
 }
 
-// update returns the merge of all structs that wait.
+// update returns the merge of all structs that wait. What one writer collected and
+// another did not waits no longer than it has to: a GC struct refers to nothing.
 func (p *pending) update() *Update {
 	m := Merger{Exact: true}
+	m.u.gcFirst = true
 	b := p.structs
 	for _, size := range p.sizes {
 		m.Add(b[:size:size], V2) // ours
