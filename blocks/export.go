@@ -216,7 +216,9 @@ func (ex *exporter) block(ctx context.Context, head Head) error {
 		for _, r := range p.Relations {
 			line.Relations = append(line.Relations, exportRelation(r))
 		}
-		note, apps = markdownOf(doc), p.Apps
+		if note, apps = p.Text, p.Apps; formatsFit(doc) == nil {
+			note = markdownOf(doc)
+		}
 		return nil
 	})
 	switch {

@@ -65,7 +65,7 @@ func (s *Store) Changed(ctx context.Context, heap blocks.HeapID, after blocks.Se
 				return err
 			}
 		}
-		return readPage(ctx, r, id, after, max(limit, 1), &page)
+		return s.readPage(ctx, r, id, after, max(limit, 1), &page)
 	})
 	if err != nil {
 		return blocks.Page{}, fmt.Errorf("changes of %s: %w", heap, err)
@@ -89,14 +89,12 @@ func seqBefore(ctx context.Context, r *sql.Tx, heap, since int64) (blocks.Seq, e
 	return seq, err
 }
 
-func readPage(ctx context.Context, r *sql.Tx, heap int64, after blocks.Seq, limit int, page *blocks.Page) error {
-	err := r.QueryRowContext(ctx, `SELECT count(*),
-			(SELECT count(*) FROM blocks WHERE heap = ?1 AND seq > ?2 AND deleted_at > 0)
-		FROM blocks WHERE heap = ?1 AND seq > ?2`, heap, after).Scan(&page.TotalChanged, &page.TotalDeleted)
+func (s *Store) readPage(ctx context.Context, r *sql.Tx, heap int64, after blocks.Seq, limit int, page *blocks.Page) error {
+	rest, err := s.rest(ctx, r, heap, after)
 	if err != nil {
 		return err
 	}
-	page.TotalChanged -= page.TotalDeleted
+	page.TotalChanged, page.TotalDeleted = rest.changed, rest.deleted
 	page.Next = after
 	rows, err := r.QueryContext(ctx, `SELECT `+headColumns+`
 		FROM blocks b INDEXED BY blocks_by_seq JOIN heaps ON heaps.id = b.heap
@@ -117,7 +115,71 @@ func readPage(ctx context.Context, r *sql.Tx, heap int64, after blocks.Seq, limi
 		page.Heads = append(page.Heads, h)
 		page.Next = h.Seq
 	}
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	s.keepRest(heap, rest, page)
+	return nil
+}
+
+// pageRest is what of a heap's changes comes after a page, while the heap's last seq is
+// what it was.
+type pageRest struct {
+	changed, deleted int64
+	last             blocks.Seq
+}
+
+// maxRests bounds the pages of which the rest is remembered.
+const maxRests = 1000
+
+type pageEnd struct {
+	heap  int64
+	after blocks.Seq
+}
+
+// rest counts what comes after a seq: all of it is known, and the rest of a page that was
+// read is what was there less the page, until the heap changes. Only else it is counted.
+func (s *Store) rest(ctx context.Context, r *sql.Tx, heap int64, after blocks.Seq) (pageRest, error) {
+	var rest pageRest
+	err := r.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM blocks WHERE heap = ?`, heap).Scan(&rest.last)
+	if err != nil {
+		return rest, err
+	}
+	if after <= 0 {
+		err := r.QueryRowContext(ctx, `SELECT listed - tombstones, tombstones FROM heaps WHERE id = ?`, heap).Scan(&rest.changed, &rest.deleted)
+		return rest, err
+	}
+	s.restsMu.Lock()
+	known, ok := s.rests[pageEnd{heap, after}]
+	s.restsMu.Unlock()
+	if ok && known.last == rest.last {
+		return known, nil
+	}
+	err = r.QueryRowContext(ctx, `SELECT count(*),
+			(SELECT count(*) FROM blocks WHERE heap = ?1 AND seq > ?2 AND deleted_at > 0)
+		FROM blocks WHERE heap = ?1 AND seq > ?2`, heap, after).Scan(&rest.changed, &rest.deleted)
+	rest.changed -= rest.deleted
+	return rest, err
+}
+
+// keepRest remembers what comes after a page.
+func (s *Store) keepRest(heap int64, rest pageRest, page *blocks.Page) {
+	if !page.More {
+		return
+	}
+	for i := range page.Heads {
+		if page.Heads[i].DeletedAt != 0 {
+			rest.deleted--
+		} else {
+			rest.changed--
+		}
+	}
+	s.restsMu.Lock()
+	defer s.restsMu.Unlock()
+	if len(s.rests) >= maxRests {
+		clear(s.rests)
+	}
+	s.rests[pageEnd{heap, page.Next}] = rest
 }
 
 // Seqs implements [blocks.Changes].

@@ -94,7 +94,7 @@ type checker struct {
 }
 
 // heapCheck is what a heap's rows come to.
-type heapCheck struct{ state, history, folded int64 }
+type heapCheck struct{ state, history, folded, listed, tombstones int64 }
 
 // blockCheck is a head, and beside it what the rows come to.
 type blockCheck struct {
@@ -175,8 +175,16 @@ func (c *checker) readHeads() error {
 		}
 		h.StateVector = nil // checked, and all of them together may be large
 		c.blocks[int64(h.Ref)] = &blockCheck{head: h}
-		if c.heaps[h.Key.Heap] == nil {
-			c.heaps[h.Key.Heap] = &heapCheck{}
+		heap := c.heaps[h.Key.Heap]
+		if heap == nil {
+			heap = &heapCheck{}
+			c.heaps[h.Key.Heap] = heap
+		}
+		if h.Seq > 0 {
+			heap.listed++
+		}
+		if h.DeletedAt > 0 {
+			heap.tombstones++
 		}
 		c.sum.Blocks++
 		c.seqs += h.Updates
@@ -414,10 +422,10 @@ func (c *checker) compare() error {
 
 // compareHeaps sets the sums of each heap against its rows.
 func (c *checker) compareHeaps() error {
-	return c.each(`SELECT heap, state_bytes, history_bytes, folded_bytes FROM heaps`, func(rows *sql.Rows) error {
+	return c.each(`SELECT heap, state_bytes, history_bytes, folded_bytes, listed, tombstones FROM heaps`, func(rows *sql.Rows) error {
 		var id blocks.HeapID
 		var stored heapCheck
-		if err := rows.Scan(&id, &stored.state, &stored.history, &stored.folded); err != nil {
+		if err := rows.Scan(&id, &stored.state, &stored.history, &stored.folded, &stored.listed, &stored.tombstones); err != nil {
 			return err
 		}
 		var have heapCheck
@@ -425,7 +433,7 @@ func (c *checker) compareHeaps() error {
 			have = *h
 		}
 		if stored != have {
-			c.found(Problem{Table: "heaps", Detail: fmt.Sprintf("%s: state_bytes, history_bytes, folded_bytes are %v, but the rows come to %v", id, stored, have)})
+			c.found(Problem{Table: "heaps", Detail: fmt.Sprintf("%s: state_bytes, history_bytes, folded_bytes, listed and tombstones are %v, but the rows come to %v", id, stored, have)})
 		}
 		return nil
 	})

@@ -155,10 +155,20 @@ func (w *writer) createBlock(c *blocks.BlockCommit, res *written, size int64) er
 		return fmt.Errorf("heap: %w", blocks.ErrNotFound)
 	}
 	res.ref = blocks.Ref(row[0].(int64))
+	if res.seq > 0 {
+		if err := w.listed(h.Key.Heap); err != nil {
+			return err
+		}
+	}
 	res.tail, res.tailBytes = n, size
 	res.updates, res.raw = n, n
 	res.createdAt, res.updatedAt = w.tx.at, w.tx.at
 	return nil
+}
+
+// listed counts a block that has got its first seq.
+func (w *writer) listed(heap blocks.HeapID) error {
+	return w.hotExec(`UPDATE heaps SET listed = listed + 1 WHERE heap = ?`, string(heap))
 }
 
 // advanceBlock writes the head of a block that is at base. Reading the row first
@@ -179,6 +189,11 @@ func (w *writer) advanceBlock(c *blocks.BlockCommit, res *written, base blocks.S
 	res.updates, res.raw = row[6].(int64)+n, row[7].(int64)+n
 	if n > 0 { // else nothing changes that can be seen
 		res.updatedAt = w.tx.at
+	}
+	if base == 0 && res.seq > 0 {
+		if err := w.listed(h.Key.Heap); err != nil {
+			return err
+		}
 	}
 	return w.hotExec(`UPDATE blocks SET type = ?, seq = ?, sync_version = ?, bytes = ?,
 		depth = ?, items = ?, branches = ?, keyed = ?, wide = ?, tail = ?, tail_bytes = ?, updates = ?, raw = ?,

@@ -58,6 +58,9 @@ type Store struct {
 	probeMu   sync.Mutex
 	lastProbe time.Time
 
+	restsMu sync.Mutex
+	rests   map[pageEnd]pageRest // see changes.go
+
 	namesMu sync.RWMutex
 	names   map[int64]actor // by id; an actor never changes
 }
@@ -82,7 +85,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if cfg.checkpoint == 0 {
 		cfg.checkpoint = checkpointPages
 	}
-	s := &Store{now: cfg.Now, names: map[int64]actor{}}
+	s := &Store{now: cfg.Now, names: map[int64]actor{}, rests: map[pageEnd]pageRest{}}
 	if !cfg.Shared {
 		dir := filepath.Dir(cfg.Path)
 		if err := os.MkdirAll(dir, 0o700); err != nil {

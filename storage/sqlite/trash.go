@@ -76,11 +76,16 @@ func purge(t *tx, d blocks.Doomed) (blocks.Tombstone, error) {
 	if err := dropContent(t, d.Ref); err != nil {
 		return stone, err
 	}
+	neverListed := head.Seq == 0
 	stone.Seq, stone.At = t.nextSeq(), t.time()
 	head.Seq, head.Bytes, head.StateVector, head.Shape = stone.Seq, 0, nil, blocks.Shape{}
 	_, err = t.exec(`UPDATE blocks SET seq = ?, bytes = 0, state_vector = x'', depth = 0, items = 0, branches = 0, keyed = 0, wide = 0,
 			updates = updates + 1, deleted_at = ?, updated_at = ?, crc = ? WHERE ref = ?`,
 		stone.Seq, stone.At, stone.At, t.w.headSum(&head, stone.Seq), d.Ref)
+	if err != nil {
+		return stone, err
+	}
+	_, err = t.exec(`UPDATE heaps SET tombstones = tombstones + 1, listed = listed + ? WHERE heap = ?`, number(neverListed), head.Key.Heap)
 	return stone, err
 }
 

@@ -154,6 +154,10 @@ func (p *poller) poll(b *bench) (int, error) {
 		}
 		rows += len(page.Heads)
 		after = page.Next
+		if n := page.TotalChanged + page.TotalDeleted; page.More == (n == int64(len(page.Heads))) {
+			return rows, fmt.Errorf("a page of %d is one of %d changes and %d deletions, and more is %v",
+				len(page.Heads), page.TotalChanged, page.TotalDeleted, page.More)
+		}
 		if !page.More {
 			// A client that pages by time goes on from when it began.
 			p.cursor, p.since = page.Next, first
