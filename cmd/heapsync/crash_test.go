@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os/exec"
 	"strings"
@@ -95,6 +96,9 @@ func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		verifyLedgers(t, device, token, heap, ledgers, round)
+		if round%10 == 1 {
+			verifyLists(t, device, token, heap)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for i, l := range ledgers {
@@ -118,6 +122,7 @@ func TestKilledServerLosesNothingAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	verifyLedgers(t, device, token, heap, ledgers, n)
+	verifyLists(t, device, token, heap)
 	for _, l := range ledgers {
 		acked += int(l.acked) / len(killWord)
 	}
@@ -164,6 +169,40 @@ func verifyLedgers(t *testing.T, device *demoDevice, token, heap string, ledgers
 		l.acked, l.attempted = next, next // a real client would push the rest again
 		l.mu.Unlock()
 	}
+}
+
+// verifyLists waits until lists, which the server reads from documents, have caught up
+// with the log that was found after the start.
+func verifyLists(t *testing.T, device *demoDevice, token, heap string) {
+	t.Helper()
+	sizes := func(list []listedBlock) map[string]int64 {
+		m := make(map[string]int64)
+		for _, b := range list {
+			m[b.BlockID] = b.Size
+		}
+		return m
+	}
+	var changed struct {
+		Blocks []listedBlock `json:"changed_blocks"`
+	}
+	if err := device.get(t.Context(), "/api/sync/delta?limit=1000&cursor=0&workspace_id="+heap, token, &changed); err != nil {
+		t.Fatal(err)
+	}
+	want := sizes(changed.Blocks)
+	var have map[string]int64
+	waitFor(t, "the lists to catch up", func() bool {
+		var contents struct{ Blocks []listedBlock }
+		if err := device.call(t.Context(), "/api/heap", token, map[string]any{"heap_id": heap}, &contents); err != nil {
+			t.Fatal(err)
+		}
+		have = sizes(contents.Blocks)
+		return maps.Equal(have, want)
+	})
+}
+
+type listedBlock struct {
+	BlockID string `json:"block_id"`
+	Size    int64
 }
 
 func pullVector(ctx context.Context, device *demoDevice, token, heap, block string) (ydoc.StateVector, error) {

@@ -269,3 +269,23 @@ func TestBlockThatIsDeletedForGoodIsClosed(t *testing.T) {
 	s.alive("h/other", word(3, 0, "x"))
 	w.dial("/ws/h/b?token=" + w.user("ada").token).wantEnd(4404)
 }
+
+func TestSubscribersHearOfTheTrash(t *testing.T) {
+	w := newWorld(t)
+	author := blocks.Author{User: w.user("ada").id}
+	w.put("b", word(1, 0, "a"))
+	s := w.dial("/ws?token=" + w.user("ada").token)
+	s.op("subscribe", "h", "")
+	s.handled()
+	if _, err := w.blocks.TrashBlock(t.Context(), author, blocks.BlockKey{Heap: "h", Block: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.blocks.RestoreBlocks(t.Context(), author, "h", []blocks.BlockID{"b"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"block.changed", "block.trashed", "block.changed", "block.restored"} {
+		if e := s.event(); e.Event != want || e.HeapID != "h" || e.BlockID != "b" || e.At == 0 {
+			t.Errorf("%+v, want %s", e, want)
+		}
+	}
+}

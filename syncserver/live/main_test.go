@@ -3,6 +3,7 @@ package live_test
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -88,7 +89,11 @@ func newWorld(t testing.TB, options ...func(*live.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.blocks = blocks.New(blocks.LogConfig{Store: w.store})
+	index, err := sqlite.OpenIndex(t.Context(), sqlite.IndexConfig{Path: filepath.Join(t.TempDir(), "index.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.blocks = blocks.New(blocks.LogConfig{Store: w.store, Index: index})
 	cfg := live.Config{Auth: w.auth, Blocks: w.blocks}
 	for _, o := range options {
 		o(&cfg)
@@ -127,7 +132,7 @@ func newWorld(t testing.TB, options ...func(*live.Config)) *world {
 		server.Close()
 		stopLog()
 		log.Wait()
-		if err := store.Close(); err != nil {
+		if err := errors.Join(index.Close(), store.Close()); err != nil {
 			t.Error(err)
 		}
 	})
