@@ -263,6 +263,9 @@ func (p *projector) takeDue() (due []*dirtyBlock, wait time.Duration) {
 	}
 	clear(p.order[len(rest):])
 	p.order = rest
+	if len(rest) == 0 && cap(rest) > projectBlocks { // a map does not shrink
+		p.order, p.dirty = nil, make(map[BlockKey]*dirtyBlock)
+	}
 	return due, wait
 }
 
