@@ -23,4 +23,14 @@
 // Bounds that would need the whole document to be exact (how deep its types
 // nest) are kept as a cheap upper bound in the block's head and computed exactly
 // only when the bound is reached.
+//
+// Whether a block is in the trash is for its document to say, so that devices say it
+// offline. How long it has been there is counted from when the server read of it: a
+// device whose clock is wrong must not have a block deleted at once.
+//
+// Deletion for good runs between two transactions of the committer. It is told in the
+// order of commits, and there is one moment from which on every append is refused.
+//
+// Ids of imported notes are made of the heap and the path in the archive: who sends an
+// archive twice has its notes once.
 package blocks
