@@ -140,6 +140,9 @@ func (n *benchNote) word() string {
 // waitIndexed returns when lists know of all blocks.
 func (c *benchClient) waitIndexed(ctx context.Context, blocks int) error {
 	for {
+		if err := c.login(ctx); err != nil { // a token does not live for ever
+			return err
+		}
 		var count struct{ Total int }
 		if err := c.call(ctx, "/api/heap_count", map[string]any{"heap_id": benchHeap}, &count); err != nil {
 			return err
@@ -148,7 +151,7 @@ func (c *benchClient) waitIndexed(ctx context.Context, blocks int) error {
 			return nil
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(time.Second):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -1,0 +1,15 @@
+// Package s3 keeps blobs in a bucket of an S3 server: Amazon's, or one that speaks the
+// same protocol.
+//
+// A blob is the object <prefix>sha256/ab/cd/<hash>. A file of more than a part is sent
+// in parts, each with its MD5, which the server checks; an upload that breaks off leaves
+// parts behind that nobody sees and that are removed after a day.
+//
+// # Decisions
+//
+// What servers disagree about is not used: trailing checksums, ETags as MD5 of objects
+// sent in parts, presigned addresses. Open tries out what is used and says what is wrong.
+//
+// An object is not compared with its hash when it is read: a player reads ranges. Whoever
+// wants to know reads it whole (heapsync blobs verify).
+package s3
