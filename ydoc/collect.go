@@ -34,10 +34,11 @@ func (d *Doc) collectItem(i uint32) {
 func (d *Doc) collectBranch(b uint32) {
 	work := []uint32{b}
 	for len(work) > 0 {
-		br := &d.branches[work[len(work)-1]]
+		b := work[len(work)-1]
 		work = work[:len(work)-1]
+		d.fell(b)
+		br := &d.branches[b]
 		br.dead = true
-		br.tree = none
 		if br.list != none {
 			work = d.collectChain(br.list, work)
 		}

@@ -136,3 +136,11 @@ func Loads(u *Update) bool {
 
 // Len is how many elements there are.
 func (k *Keyed) Len() int { return len(k.ids) }
+
+// Trees returns how many trees d has, and for how many it has room.
+func Trees(d *Doc) (planted, room int) {
+	if d.forest == nil {
+		return 0, 0
+	}
+	return len(d.forest.trees) - len(d.forest.felled), len(d.forest.trees)
+}

@@ -87,9 +87,7 @@ func (d *Doc) integrate(i, left, right uint32) {
 	}
 	if ch.isList() {
 		d.branches[ch.branch].length += it.shown()
-		if t := d.treeOf(it.chain); t != nil {
-			t.insertAfter(left, i, it.shown())
-		}
+		d.grown(it.chain, left, i, it.shown())
 	} else if it.next == none && left != none {
 		d.remove(left)
 	}

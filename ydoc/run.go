@@ -75,7 +75,10 @@ func (r *run) find(clock uint32) position {
 		n -= half
 	}
 	e := r.pages[lo].entries
-	at, n := 0, len(e)
+	at := 0
+	if n = min(len(e), int(clock-r.pages[lo].first)+1); e[n-1].clock <= clock {
+		at, n = n-1, 1 // as usual where every item is one element
+	}
 	for n > 1 {
 		half := n / 2
 		step := half // so written it becomes a conditional move

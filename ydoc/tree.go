@@ -5,8 +5,9 @@ const fanout = 32
 
 // forest holds the trees of those lists in which something was looked up by index.
 type forest struct {
-	trees []tree
-	leaf  []uint32 // item → the node that has it, in the tree of its list
+	trees  []tree
+	felled []uint32 // trees that are not in use
+	leaf   []uint32 // item → the node that has it, in the tree of its list
 }
 
 // tree is a B+ tree over the items of a list, with the number of elements that are
@@ -16,6 +17,7 @@ type tree struct {
 	nodes []treeNode
 	root  uint32
 	free  uint32 // nodes not in use, linked by parent
+	idle  int    // items that were put into it since something was looked up
 }
 
 type treeNode struct {
@@ -49,9 +51,15 @@ func (d *Doc) plant(b uint32) *tree {
 	}
 	f := d.forest
 	at := uint32(len(f.trees))
-	f.trees = append(f.trees, tree{f: f, free: none})
+	if n := len(f.felled); n > 0 {
+		at = f.felled[n-1]
+		f.felled = f.felled[:n-1]
+	} else {
+		f.trees = append(f.trees, tree{})
+	}
 	d.branches[b].tree = at
 	t := &f.trees[at]
+	*t = tree{f: f, free: none}
 	t.root = t.newNode(none, true)
 	left := none
 	for i := d.head(b); i != none; i = d.items[i].next {
@@ -59,6 +67,32 @@ func (d *Doc) plant(b uint32) *tree {
 		left = i
 	}
 	return t
+}
+
+// fell gives up the tree of b's list, if it has one.
+func (d *Doc) fell(b uint32) {
+	at := d.branches[b].tree
+	if at == none {
+		return
+	}
+	d.forest.trees[at] = tree{}
+	d.forest.felled = append(d.forest.felled, at)
+	d.branches[b].tree = none
+}
+
+// grown puts item i into the tree of chain, if it has one, behind left. A tree that grows
+// by about a fifth while nobody looks anything up is felled: planting it anew takes less
+// than to keep it.
+func (d *Doc) grown(chain, left, i, shown uint32) {
+	t := d.treeOf(chain)
+	if t == nil {
+		return
+	}
+	if t.idle++; t.idle > 4*len(t.nodes) {
+		d.fell(d.chains[chain].branch)
+		return
+	}
+	t.insertAfter(left, i, shown)
 }
 
 func (t *tree) newNode(parent uint32, leaf bool) uint32 {
@@ -93,6 +127,7 @@ func (n *treeNode) total() uint32 {
 // find returns the item that holds visible element index, and where in it; none if
 // there are not so many.
 func (t *tree) find(index uint32) (i, offset uint32) {
+	t.idle = 0
 	at := t.root
 	for {
 		n := &t.nodes[at]
@@ -113,6 +148,7 @@ func (t *tree) find(index uint32) (i, offset uint32) {
 
 // index returns the number of visible elements before item i.
 func (t *tree) index(i uint32) uint32 {
+	t.idle = 0
 	sum := uint32(0)
 	child, at := i, t.f.leaf[i]
 	for at != none {
