@@ -25,6 +25,10 @@ type Instance struct {
 
 	members memberWatchers
 	trash   trashWatchers
+
+	files   fileConfig
+	uploads *uploads
+	blobs   blobLocks
 }
 
 // New makes an Instance; it does no I/O. Run must be running for writes, and for lists
@@ -32,6 +36,8 @@ type Instance struct {
 func New(cfg LogConfig) *Instance {
 	log := NewLog(cfg)
 	in := &Instance{Log: log, store: cfg.Store, now: log.now, index: cfg.Index}
+	in.files = fileConfig{blobs: cfg.Blobs, free: cfg.FreeSpace, mediaType: cfg.MediaType}
+	in.uploads = newUploads(cfg, log)
 	if cfg.Index != nil {
 		in.projector = newProjector(in, cfg.Index)
 	}
@@ -47,6 +53,7 @@ func (in *Instance) Run(ctx context.Context) {
 	}
 	wg.Go(func() { in.sweep(ctx) })
 	in.Log.Run(ctx)
+	in.uploads.stop()
 	wg.Wait()
 }
 

@@ -22,7 +22,20 @@ type LogConfig struct {
 	// Audit is told of every update that was refused because it claims what is
 	// another user's. It must not block. May be nil.
 	Audit func(ctx context.Context, author Author, key BlockKey, event, detail string)
+
+	Blobs     Blobs  // for files; nil: there are none
+	UploadDir string // folder of files on their way, on the disk of the database or another
+	TempDir   string // folder of what is of no use after a restart; "": the system's
+	// FreeSpace says how many bytes UploadDir's disk can take, and how many it has. nil:
+	// nobody knows.
+	FreeSpace func() (free, total int64, err error)
+	// MediaType says what a file is, from its name, what the client takes it for ("" if
+	// it does not say), and its first bytes, at most SniffBytes. nil: the client knows.
+	MediaType func(name, declared string, head []byte) string
 }
+
+// SniffBytes is how much of a file MediaType is shown.
+const SniffBytes = 512
 
 // Limits bound what one client can make the server do or keep.
 type Limits struct {
@@ -42,7 +55,10 @@ type Limits struct {
 	SnapshotTail int64         // updates after which a block's tail is folded; 512
 	Collect      int64         // deleted elements from which on a snapshot is collected; 256
 	History      HistoryPolicy
-	Versions     int // named ones of a block; 1,000
+	Versions     int           // named ones of a block; 1,000
+	HeapFiles    int64         // bytes of the files of a heap; 0: any
+	UploadFor    time.Duration // before an upload of which nothing comes is forgotten; 7 days
+	DiskFloor    int64         // bytes that uploads leave free; 1 GiB or 5 % of the disk if that is more; less than 0: none
 }
 
 func (l *Limits) setDefaults() {
@@ -66,6 +82,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Collect, 256)
 	l.History.setDefaults()
 	setDefault(&l.Versions, 1000)
+	setDefault(&l.UploadFor, 7*24*time.Hour)
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -391,10 +391,13 @@ func (p *projector) reached(ahead []*dirtyBlock) Seq {
 // read reads a block. gone says that it is deleted for good; then only Key is set.
 func (p *projector) read(ctx context.Context, key BlockKey) (proj Projection, gone bool, err error) {
 	begun := time.Now()
-	head, proj, err := p.view(ctx, key)
+	head, proj, file, err := p.view(ctx, key)
 	p.noteSlow(key, time.Since(begun))
 	if err == nil {
-		return proj, false, p.in.followTrash(ctx, head, proj.TrashedAt != 0)
+		if err = p.in.followTrash(ctx, head, proj.TrashedAt != 0); err == nil {
+			err = p.in.followFile(ctx, head, file)
+		}
+		return proj, false, err
 	}
 	var unreadable *unreadableError
 	if errors.Is(err, ErrQuarantined) || errors.Is(err, ErrTooLarge) || errors.As(err, &unreadable) {
@@ -419,7 +422,7 @@ func (e *unreadableError) Error() string { return fmt.Sprint("panic: ", e.value)
 
 // view survives a fault of ours in reading a document, which is only read: the other
 // blocks must go on.
-func (p *projector) view(ctx context.Context, key BlockKey) (head Head, proj Projection, err error) {
+func (p *projector) view(ctx context.Context, key BlockKey) (head Head, proj Projection, file namedFile, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.in.logger.Error("document not read", "heap", key.Heap, "block", key.Block, "err", v, "stack", string(debug.Stack()))
@@ -431,9 +434,10 @@ func (p *projector) view(ctx context.Context, key BlockKey) (head Head, proj Pro
 			(*fn)(key)
 		}
 		head, proj = h, project(h, doc, p.in.now().UnixMilli())
+		file = fileNamed(doc.Root(aboutRoot).AsMap())
 		return nil
 	})
-	return head, proj, err
+	return head, proj, file, err
 }
 
 // beforeRead is for tests: of what is read when, and of what happens if that panics.

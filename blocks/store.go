@@ -283,4 +283,6 @@ type Store interface {
 	Heaps
 	Members
 	Invites
+	Uploads
+	Files
 }

@@ -270,7 +270,7 @@ func (in *Instance) sweep(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := in.Sweep(ctx); err != nil && ctx.Err() == nil {
-			in.logger.Warn("trash not swept", "err", err)
+			in.logger.Warn("not all was swept", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -280,10 +280,11 @@ func (in *Instance) sweep(ctx context.Context) {
 	}
 }
 
-// Sweep deletes for good what was long enough in the trash, and deleted heaps whose grace
-// is over. It runs every hour; it is there for whoever cannot wait.
+// Sweep deletes for good what was long enough in the trash, deleted heaps whose grace is
+// over, and uploads of which nothing comes. It runs every hour; it is there for whoever cannot wait.
 func (in *Instance) Sweep(ctx context.Context) error {
 	var errs []error
+	errs = append(errs, in.sweepFiles(ctx))
 	graves, err := in.store.Graveyard(ctx)
 	errs = append(errs, err)
 	for _, h := range graves {

@@ -116,6 +116,8 @@ func tagOf(path string) string {
 		return "sync"
 	case "me":
 		return "auth"
+	case "file", "stream", "status", "upload":
+		return "files"
 	case "block", "block_updates", "heap", "heaps", "heap_count", "search", "workspaces", "invites":
 		return "heaps"
 	}

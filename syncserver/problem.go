@@ -20,6 +20,8 @@ type Problem struct {
 	Detail string       `json:"detail,omitempty"`
 	Code   string       `json:"code"`
 	Errors []FieldError `json:"errors,omitempty"`
+	// Missing is the chunks that an upload lacks: pairs of the first and the last.
+	Missing [][2]int64 `json:"missing,omitempty"`
 
 	retryAfter int // seconds; 0: say nothing
 }
@@ -70,6 +72,8 @@ var problems = []struct {
 	{blocks.ErrConflict, 409, "conflict", 0, ""},
 	{blocks.ErrExpired, 410, "expired", 0, "the invitation has expired or was used by as many as may"},
 	{blocks.ErrDeleted, 410, "deleted", 0, "the block is deleted for good"},
+	{blocks.ErrQuota, 413, "quota_exceeded", 0, ""},
+	{blocks.ErrHashMismatch, 422, "hash_mismatch", 0, "the bytes that arrived do not have this hash"},
 	{blocks.ErrTooLarge, 413, "too_large", 0, ""},
 	{blocks.ErrInvalid, 400, "invalid", 0, ""},
 	{blocks.ErrQuarantined, 409, "quarantined", 0, "stored bytes of this block cannot be read; it is read-only until an administrator looks at it"},
@@ -87,9 +91,12 @@ func problemOf(err error) (p Problem, known bool) {
 	known = true
 	var tooLarge *http.MaxBytesError
 	var own *Problem
+	var incomplete *blocks.IncompleteError
 	switch {
 	case errors.As(err, &own):
 		p = *own
+	case errors.As(err, &incomplete):
+		p = Problem{Status: 409, Code: "incomplete", Detail: "chunks are missing", Missing: incomplete.Missing}
 	case errors.As(err, &tooLarge):
 		p = Problem{Status: 413, Code: "too_large", Detail: "the body may have at most " + strconv.FormatInt(tooLarge.Limit, 10) + " bytes"}
 	default:

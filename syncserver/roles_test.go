@@ -12,7 +12,8 @@ import (
 
 // heapRoute is a route that concerns a heap: what is asked of it, and which role it
 // takes. In path and body $h is the heap, $b a block, $t one in the trash, $v a version
-// of $b, $m a member whom nobody misses, $i an invitation.
+// of $b, $m a member whom nobody misses, $i an invitation, $u the hash of "abc" and $e that
+// of nothing, both on their way to $b.
 type heapRoute struct {
 	pattern, path string
 	body          any
@@ -50,6 +51,12 @@ var heapRoutes = []heapRoute{
 	{"POST /api/heap/{id}/invites", "/api/heap/$h/invites", object{"role": "viewer"}, "owner"},
 	{"GET /api/heap/{id}/invites", "/api/heap/$h/invites", nil, "owner"},
 	{"DELETE /api/heap/{id}/invites/{invite_id}", "/api/heap/$h/invites/$i", nil, "owner"},
+	{"POST /api/upload/init/{heap_id}/{block_id}", "/api/upload/init/$h/new", object{"hash": "$u", "size": 3, "name": "a.txt"}, "editor"},
+	{"PUT /api/upload/chunk/{heap_id}/{block_id}/{hash}/{index}", "/api/upload/chunk/$h/$b/$u/0", "abc", "editor"},
+	{"GET /api/upload/status/{heap_id}/{block_id}/{hash}", "/api/upload/status/$h/$b/$u", nil, "viewer"},
+	{"POST /api/upload/complete/{heap_id}/{block_id}/{hash}", "/api/upload/complete/$h/$b/$e", nil, "editor"},
+	{"POST /api/upload/file/{heap_id}/{block_id}", "/api/upload/file/$h/new", formOf("abc"), "editor"},
+	{"GET /api/status/file/{heap_id}/{block_id}/{hash}", "/api/status/file/$h/$b/$u", nil, "viewer"},
 }
 
 // heaplessRoutes concern no heap, or several at once: they answer for each on its own,
@@ -114,10 +121,17 @@ func (s *shared) asksForItsRole(t *testing.T, rt heapRoute, heap, role string, m
 		}
 		body = filled
 	case string:
-		body = zipOf(t, "note.md", "text")
+		body = b
+		if b == "zip" {
+			body = zipOf(t, "note.md", "text")
+		}
 	}
 	method, _, _ := strings.Cut(rt.pattern, " ")
-	a := s.as(t, role, method, fill.Replace(rt.path), body)
+	var header []string
+	if text, _ := body.(string); strings.HasPrefix(text, "--x\r\n") {
+		header = []string{"Content-Type", "multipart/form-data; boundary=x"}
+	}
+	a := s.call(t, method, fill.Replace(rt.path), s.token[role], body, header...)
 	what := fmt.Sprintf("%s %s as %s", method, rt.path, role)
 	switch {
 	case may && a.status >= 300:
@@ -165,5 +179,8 @@ func (s *shared) furnish(t *testing.T, heap string) (words []string) {
 	if i.status != 201 {
 		t.Fatalf("invite: %d %s", i.status, i.text)
 	}
-	return []string{"$h", heap, "$b", "b", "$t", "t", "$v", v.str("id"), "$m key", s.key["spare"], "$m", s.id["spare"], "$i", i.str("id")}
+	for content, hash := range map[string]string{"abc": hexOf("abc"), "": hexOf("")} {
+		s.as(t, "owner", "POST", "/api/upload/init/"+heap+"/b", object{"hash": hash, "size": len(content), "name": "a.txt"}).want(t, "upload", 200, "")
+	}
+	return []string{"$u", hexOf("abc"), "$e", hexOf(""), "$h", heap, "$b", "b", "$t", "t", "$v", v.str("id"), "$m key", s.key["spare"], "$m", s.id["spare"], "$i", i.str("id")}
 }

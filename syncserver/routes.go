@@ -179,6 +179,20 @@ func (s *Server) routes() []route {
 		{"POST /api/trash/{heapId}/restore", member, s.restoreTrash, 0,
 			about{"Take blocks out of the trash", nil, restoreRequest{}, restoredAnswer{}}},
 
+		// Files
+		{"POST /api/upload/init/{heap_id}/{block_id}", member, s.beginUpload, 0,
+			about{"Begin to upload a file to a block, or go on; complete at once if I can read the file already", nil, uploadRequest{}, uploadJSON{}}},
+		{"PUT /api/upload/chunk/{heap_id}/{block_id}/{hash}/{index}", member, s.putChunk, streamBody,
+			about{"Send one chunk, as the raw body; in any order, again, several at once. It is on disk when the answer comes", nil, nil, chunkAnswer{}}},
+		{"GET /api/upload/status/{heap_id}/{block_id}/{hash}", member, s.uploadStatus, 0,
+			about{"How far an upload is", nil, nil, uploadJSON{}}},
+		{"POST /api/upload/complete/{heap_id}/{block_id}/{hash}", member, s.completeUpload, 0,
+			about{"Make what was uploaded the block's file; 409 names the chunks that are missing", nil, nil, completeAnswer{}}},
+		{"POST /api/upload/file/{heap_id}/{block_id}", member, s.uploadForm, streamBody,
+			about{"Upload a whole file in a form, as file, with its hash if that is known", nil, nil, completeAnswer{}}},
+		{"GET /api/status/file/{heap_id}/{block_id}/{hash}", member, s.fileStatus, 0,
+			about{"Whether a block has a file, or it is on its way", nil, nil, fileStatusAnswer{}}},
+
 		// The web app
 		{"/", public, s.app, 0, about{}},
 	}

@@ -17,16 +17,15 @@ type streamReader struct {
 	control *http.ResponseController
 	limit   int64
 	left    int64
-	now     func() time.Time
 	failed  error // of the last Read, if the body did not end as it should
 }
 
 func (s *Server) readStream(w http.ResponseWriter, r *http.Request, limit int64) *streamReader {
-	return &streamReader{body: r.Body, control: http.NewResponseController(w), limit: limit, left: limit, now: s.Now}
+	return &streamReader{body: r.Body, control: http.NewResponseController(w), limit: limit, left: limit}
 }
 
 func (r *streamReader) Read(p []byte) (int, error) {
-	if err := r.control.SetReadDeadline(r.now().Add(idleStream)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := r.control.SetReadDeadline(time.Now().Add(idleStream)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	n, err := r.body.Read(p)
@@ -46,16 +45,15 @@ type streamWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	began   bool
-	now     func() time.Time
 }
 
 func (s *Server) writeStream(w http.ResponseWriter) *streamWriter {
-	return &streamWriter{ResponseWriter: w, control: http.NewResponseController(w), now: s.Now}
+	return &streamWriter{ResponseWriter: w, control: http.NewResponseController(w)}
 }
 
 func (w *streamWriter) Write(p []byte) (int, error) {
 	w.began = true
-	if err := w.control.SetWriteDeadline(w.now().Add(idleStream)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := w.control.SetWriteDeadline(time.Now().Add(idleStream)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	return w.ResponseWriter.Write(p)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
+	"github.com/heapsync/heapsync/storage/disk"
 	"github.com/heapsync/heapsync/storage/sqlite"
 	"github.com/heapsync/heapsync/storage/storetest"
 	"github.com/heapsync/heapsync/syncserver"
@@ -66,8 +67,13 @@ func newWorld(t testing.TB, options ...func(*syncserver.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files, err := disk.Open(filepath.Join(t.TempDir(), "blobs"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	instance := blocks.New(blocks.LogConfig{
 		Now: w.now, Store: w.store, Index: index, Logger: logger, Limits: blocks.Limits{ImportBytes: 4 << 20},
+		Blobs: files, UploadDir: filepath.Join(t.TempDir(), "uploads"), TempDir: t.TempDir(), MediaType: syncserver.MediaType,
 	})
 	sockets := live.New(live.Config{
 		Auth: w.auth, Blocks: instance, Logger: logger, AllowOrigin: func(webOrigin string) bool { return webOrigin == publicURL },

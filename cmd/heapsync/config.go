@@ -49,6 +49,9 @@ type config struct {
 	TrashRetention time.Duration
 	HeapGrace      time.Duration
 	MaxImport      int64
+	HeapFiles      int64
+	UploadTTL      time.Duration
+	DiskFloor      int64
 
 	proxies []netip.Prefix    // TrustedProxies, read
 	sources map[string]string // by flag name: where its value came from
@@ -83,6 +86,9 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.TrashRetention, "trash-retention", 30*24*time.Hour, "how long a block stays in the trash before it is deleted for good")
 	f.DurationVar(&c.HeapGrace, "heap-grace", 7*24*time.Hour, "how long a deleted heap can be brought back")
 	f.Int64Var(&c.MaxImport, "max-import-bytes", 4<<30, "size of an archive that is imported, packed or unpacked")
+	f.Int64Var(&c.HeapFiles, "heap-files-bytes", 0, "bytes that the files of a heap may have; 0 is any number")
+	f.DurationVar(&c.UploadTTL, "upload-ttl", 7*24*time.Hour, "how long an upload of which nothing comes is kept")
+	f.Int64Var(&c.DiskFloor, "disk-floor-bytes", 0, "bytes of the disk that uploads leave free; 0 is 1 GiB, or 5 % of the disk if that is more; -1 is none")
 	f.StringVar(&c.MetricsToken, "metrics-token", "", "bearer token that /metrics asks for; without one anybody may read the numbers")
 }
 

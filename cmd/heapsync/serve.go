@@ -20,6 +20,7 @@ import (
 
 	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
+	"github.com/heapsync/heapsync/storage/disk"
 	"github.com/heapsync/heapsync/storage/sqlite"
 	"github.com/heapsync/heapsync/syncserver"
 	"github.com/heapsync/heapsync/syncserver/live"
@@ -30,6 +31,12 @@ const databaseName = "heapsync.db"
 
 // indexName is that of what is read out of documents, which can be removed.
 const indexName = "index.db"
+
+// blobsName is the folder of files, and uploadsName that of those on their way.
+const (
+	blobsName   = "blobs"
+	uploadsName = "uploads"
+)
 
 // tempName is the folder of what is of no use after a restart.
 const tempName = "tmp"
@@ -106,7 +113,11 @@ func serve(ctx context.Context, cfg *config, stdout io.Writer, stderr *os.File) 
 		cfg.PublicURL = local
 	}
 
-	in, err := newInstance(ctx, cfg, store, index, keys, logger)
+	files, err := disk.Open(filepath.Join(cfg.Data, blobsName))
+	if err != nil {
+		return err
+	}
+	in, err := newInstance(ctx, cfg, store, index, files, keys, logger)
 	if err != nil {
 		return err
 	}
@@ -160,7 +171,7 @@ type instance struct {
 // refusalBacklog is how many refused updates may wait for the audit log.
 const refusalBacklog = 256
 
-func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *sqlite.Index, keys auth.ServerKeys, logger *slog.Logger) (*instance, error) {
+func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *sqlite.Index, files blocks.Blobs, keys auth.ServerKeys, logger *slog.Logger) (*instance, error) {
 	in := &instance{logger: logger, refusals: make(chan auth.Event, refusalBacklog)}
 	var err error
 	in.auth, err = auth.New(auth.Config{
@@ -180,12 +191,15 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 	}
 	in.blocks = blocks.New(blocks.LogConfig{
 		Store: store, Index: index, Logger: logger, Audit: in.auditRefusal,
+		Blobs: files, UploadDir: filepath.Join(cfg.Data, uploadsName), TempDir: filepath.Join(cfg.Data, tempName),
+		FreeSpace: func() (int64, int64, error) { return disk.Free(cfg.Data) }, MediaType: syncserver.MediaType,
 		Limits: blocks.Limits{
 			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail, Collect: cfg.Collect,
 			History:  blocks.HistoryPolicy{All: cfg.HistoryAll, Hourly: cfg.HistoryHourly, Daily: cfg.HistoryDaily, Updates: cfg.HistoryUpdates},
 			TrashFor: cfg.TrashRetention, HeapGrace: cfg.HeapGrace, ImportBytes: cfg.MaxImport,
 			TypeDepth: cfg.TypeDepth, Steps: cfg.OrderSteps,
 			HeldPerBlock: cfg.HeldPerBlock, HeldPerUser: cfg.HeldPerUser,
+			HeapFiles: cfg.HeapFiles, UploadFor: cfg.UploadTTL, DiskFloor: cfg.DiskFloor,
 		},
 	})
 	in.live = live.New(live.Config{

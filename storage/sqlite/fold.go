@@ -253,6 +253,7 @@ func dropContent(t *tx, ref blocks.Ref) error {
 	for _, query := range []string{
 		`DELETE FROM history WHERE block = ?`, `DELETE FROM snapshots WHERE block = ?`,
 		`DELETE FROM versions WHERE block = ?`, `DELETE FROM clients WHERE block = ?`, `DELETE FROM held WHERE block = ?`,
+		`DELETE FROM files WHERE block = ?`, `DELETE FROM uploads WHERE (heap, block) IN (SELECT heap, block FROM blocks WHERE ref = ?)`,
 		`UPDATE blocks SET raw = 0, tail = 0, tail_bytes = 0, snapshot_seq = 0, held = 0, held_bytes = 0, quarantine = '' WHERE ref = ?`,
 	} {
 		if _, err := t.exec(query, ref); err != nil {

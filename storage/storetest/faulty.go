@@ -395,3 +395,13 @@ func (f *Faulty) PurgeHeap(ctx context.Context, heap blocks.HeapID) (bool, error
 func (f *Faulty) RenameHeap(ctx context.Context, id blocks.HeapID, name string, at int64) error {
 	return f.call(ctx, "RenameHeap", func() error { return f.Store.RenameHeap(ctx, id, name, at) })
 }
+
+// SaveChunk implements [blocks.Uploads].
+func (f *Faulty) SaveChunk(ctx context.Context, upload, chunk int64, there bool, p blocks.HashProgress, at int64) error {
+	return f.call(ctx, "SaveChunk", func() error { return f.Store.SaveChunk(ctx, upload, chunk, there, p, at) })
+}
+
+// AddFile implements [blocks.Files].
+func (f *Faulty) AddFile(ctx context.Context, file blocks.File) error {
+	return f.call(ctx, "AddFile", func() error { return f.Store.AddFile(ctx, file) })
+}

@@ -64,6 +64,10 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"ServerTimeFollowsTheClock", testServerTime},
 		{"PollersMissNothing", testDelta},
 		{"PollersMissNothingOfConcurrentWriters", testDeltaConcurrent},
+		{"UploadsKeepTheirChunks", testUploads},
+		{"QuotasCountFilesAndUploads", testQuota},
+		{"BlocksHaveTheFilesTheyWereGiven", testFiles},
+		{"FilesAreKnownToWhoCanReadThem", testKnownFiles},
 		{"ReopenKeepsAll", testReopen},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

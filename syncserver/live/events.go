@@ -31,6 +31,9 @@ type event struct {
 	UserID      blocks.UserID  `json:"user_id,omitempty"`
 	Code        string         `json:"code,omitempty"`
 	Op          string         `json:"op,omitempty"` // that was refused
+	Hash        string         `json:"hash,omitempty"`
+	Received    *int64         `json:"received,omitempty"`
+	Size        *int64         `json:"size,omitempty"`
 }
 
 func (e event) frame() wireFrame {
@@ -209,5 +212,16 @@ func (srv *Server) trashChanged(c blocks.TrashChange) {
 	}
 	srv.tell(c.Key.Heap, func() event {
 		return event{Event: name, HeapID: c.Key.Heap, BlockID: c.Key.Block, At: c.At}
+	})
+}
+
+// fileChanged tells a heap's listeners how an upload goes on, and that a block has a file.
+func (srv *Server) fileChanged(c blocks.FileChange) {
+	srv.tell(c.Key.Heap, func() event {
+		e := event{Event: "file.ready", HeapID: c.Key.Heap, BlockID: c.Key.Block, At: c.At, Hash: c.Hash.String()}
+		if !c.Ready {
+			e.Event, e.Received, e.Size = "upload.progress", &c.Received, &c.Size
+		}
+		return e
 	})
 }

@@ -124,6 +124,7 @@ func New(cfg Config) *Server {
 	cfg.Auth.OnChange(func(c auth.Change) { srv.ask(check{session: c.Session, account: c.Account}) })
 	cfg.Blocks.OnMemberChange(srv.memberChanged)
 	cfg.Blocks.OnTrash(srv.trashChanged)
+	cfg.Blocks.OnFile(srv.fileChanged)
 	return srv
 }
 
