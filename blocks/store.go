@@ -208,7 +208,8 @@ type Changes interface {
 	LastSeq(ctx context.Context) (Seq, error)
 
 	// UpdateDays counts the updates with a seq in (after, to], or the first limit rows of
-	// them, by heap and day, and says up to which seq it has.
+	// them, by heap and day, and says up to which seq it has. Those that are folded are
+	// counted with after 0 only, on the day of their window's last.
 	UpdateDays(ctx context.Context, after, to Seq, limit int) ([]DayUpdates, Seq, error)
 
 	// Seqs calls fn for each block of a heap that is not deleted, as of one moment.

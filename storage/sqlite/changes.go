@@ -215,29 +215,48 @@ const msPerDay = 24 * 60 * 60 * 1000
 
 // UpdateDays implements [blocks.Changes].
 func (s *Store) UpdateDays(ctx context.Context, after, to blocks.Seq, limit int) ([]blocks.DayUpdates, blocks.Seq, error) {
-	rows, err := s.readers.QueryContext(ctx, `WITH some AS (
-			SELECT seq, block, at FROM updates WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3
-		) SELECT heaps.heap, some.at / ?4, count(*), max(some.seq)
-		FROM some JOIN blocks b ON b.ref = some.block JOIN heaps ON heaps.id = b.heap GROUP BY 1, 2`, after, to, limit, msPerDay)
+	var days []blocks.DayUpdates
+	last := to
+	err := s.view(ctx, func(r *sql.Tx) error {
+		if after == 0 {
+			_, _, err := countDays(ctx, r, &days, `SELECT heaps.heap, w.last_at / ?2, sum(w.updates), 0
+				FROM history w JOIN blocks b ON b.ref = w.block JOIN heaps ON heaps.id = b.heap WHERE w.to_seq <= ?1 GROUP BY 1, 2`, to, msPerDay)
+			if err != nil {
+				return err
+			}
+		}
+		n, seq, err := countDays(ctx, r, &days, `WITH some AS (
+				SELECT seq, block, at FROM updates WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3
+			) SELECT heaps.heap, some.at / ?4, count(*), max(some.seq)
+			FROM some JOIN blocks b ON b.ref = some.block JOIN heaps ON heaps.id = b.heap GROUP BY 1, 2`, after, to, limit, msPerDay)
+		if n == int64(limit) {
+			last = seq
+		}
+		return err
+	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("days of updates: %w", readError(err))
+		return nil, 0, fmt.Errorf("days of updates: %w", err)
+	}
+	return days, last, nil
+}
+
+// countDays adds what query counts to days. It returns how many updates that were, and
+// the last seq.
+func countDays(ctx context.Context, r *sql.Tx, days *[]blocks.DayUpdates, query string, args ...any) (n int64, last blocks.Seq, err error) {
+	rows, err := r.QueryContext(ctx, query, args...)
+	if err != nil {
+		return 0, 0, err
 	}
 	defer rows.Close()
-	var days []blocks.DayUpdates
-	var last blocks.Seq
-	n := int64(0)
 	for rows.Next() {
 		var d blocks.DayUpdates
 		var seq blocks.Seq
 		if err := rows.Scan(&d.Heap, &d.Day, &d.Updates, &seq); err != nil {
-			return nil, 0, fmt.Errorf("days of updates: %w", err)
+			return 0, 0, err
 		}
-		days = append(days, d)
+		*days = append(*days, d)
 		last = max(last, seq)
 		n += d.Updates
 	}
-	if n < int64(limit) { // there are no more
-		last = to
-	}
-	return days, last, readError(rows.Err())
+	return n, last, rows.Err()
 }

@@ -61,6 +61,7 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"InvitesAreGoodForSoLong", testInvites},
 		{"ChangedPages", testPages},
 		{"SeqsAreOfAllBlocks", testSeqs},
+		{"DaysCountUpdates", testUpdateDays},
 		{"ServerTimeFollowsTheClock", testServerTime},
 		{"PollersMissNothing", testDelta},
 		{"PollersMissNothingOfConcurrentWriters", testDeltaConcurrent},
