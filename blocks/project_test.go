@@ -454,3 +454,15 @@ func TestTrashIsNotedWhenTheStoreComesBack(t *testing.T) {
 		}
 	})
 }
+
+func TestBlockWithoutATitleHasThatOfItsFile(t *testing.T) {
+	w := makeWorld(t, blocks.Limits{}, true)
+	file := ydoc.Object{{Key: "hash", Value: strings.Repeat("a", 64)}, {Key: "name", Value: "photo.jpg"}}
+	w.write("a", func(doc *ydoc.Doc) { doc.Map("block").Set("file", file) })
+	w.write("b", func(doc *ydoc.Doc) {
+		doc.Map("block").Set("file", file)
+		doc.Text("t").Insert(0, "about the photo")
+	})
+	w.settle()
+	w.wantTitles("about the photo", "photo.jpg")
+}

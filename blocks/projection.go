@@ -59,6 +59,9 @@ func project(head Head, doc *ydoc.Doc, now int64) Projection {
 	p.Relations = relationsOf(about)
 	p.Apps = appsOf(about)
 	p.File, p.FileBytes = fileOf(about)
+	if p.Title == "" && p.File != nil {
+		p.Title = fileTitle(about)
+	}
 	return p
 }
 
@@ -252,6 +255,18 @@ func appsOf(about ydoc.Map) []byte {
 		return nil
 	}
 	return append(append([]byte{'{'}, w.out...), '}')
+}
+
+// fileTitle is the name of a block's file.
+func fileTitle(about ydoc.Map) (title string) {
+	v, _ := about.Value("file")
+	fields(v, func(key string, value any) bool {
+		if name, ok := value.(string); ok && key == "name" {
+			title = oneLine(name, maxTitle)
+		}
+		return title == ""
+	})
+	return title
 }
 
 // fileOf returns a block's file map, and how large the file is said to be.

@@ -51,6 +51,14 @@ type config struct {
 	MaxImport      int64
 	HeapFiles      int64
 	UploadTTL      time.Duration
+	S3Endpoint     string
+	S3Region       string
+	S3Bucket       string
+	S3Prefix       string
+	S3AccessKey    string
+	S3SecretKey    string
+	S3Style        string
+	S3CA           string
 	DiskFloor      int64
 
 	proxies []netip.Prefix    // TrustedProxies, read
@@ -87,6 +95,14 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.HeapGrace, "heap-grace", 7*24*time.Hour, "how long a deleted heap can be brought back")
 	f.Int64Var(&c.MaxImport, "max-import-bytes", 4<<30, "size of an archive that is imported, packed or unpacked")
 	f.Int64Var(&c.HeapFiles, "heap-files-bytes", 0, "bytes that the files of a heap may have; 0 is any number")
+	f.StringVar(&c.S3Endpoint, "s3-endpoint", "", "address of an S3 server that keeps files, as https://s3.example.org; without one they are kept in the data folder")
+	f.StringVar(&c.S3Bucket, "s3-bucket", "", "its bucket, which must exist")
+	f.StringVar(&c.S3AccessKey, "s3-access-key", "", "who we are there")
+	f.StringVar(&c.S3SecretKey, "s3-secret-key", "", "and the secret of it; better in HEAPSYNC_S3_SECRET_KEY than as a flag")
+	f.StringVar(&c.S3Region, "s3-region", "", "the bucket's region; by default the server is asked")
+	f.StringVar(&c.S3Prefix, "s3-prefix", "", "what the names of all objects begin with, as heapsync/")
+	f.StringVar(&c.S3Style, "s3-style", "auto", "where the bucket is named: path, virtual (in the host's name), or auto")
+	f.StringVar(&c.S3CA, "s3-ca", "", "file of certificates (PEM) that the S3 server's is signed by, if not one that the system knows")
 	f.DurationVar(&c.UploadTTL, "upload-ttl", 7*24*time.Hour, "how long an upload of which nothing comes is kept")
 	f.Int64Var(&c.DiskFloor, "disk-floor-bytes", 0, "bytes of the disk that uploads leave free; 0 is 1 GiB, or 5 % of the disk if that is more; -1 is none")
 	f.StringVar(&c.MetricsToken, "metrics-token", "", "bearer token that /metrics asks for; without one anybody may read the numbers")
@@ -146,6 +162,8 @@ func (c *config) check() error {
 		oneOf("rate-limits", c.RateLimits, "on", "off"),
 		oneOf("mode", c.Mode, "", "open", "approval", "closed"),
 		oneOf("log-level", c.LogLevel, "debug", "info", "warn", "error"),
+		oneOf("s3-style", c.S3Style, "auto", "path", "virtual"),
+		c.checkS3(),
 		oneOf("log-format", c.LogFormat, "auto", "text", "json"),
 	)
 }
@@ -217,7 +235,7 @@ func (c *config) print(w io.Writer, f *pflag.FlagSet) error {
 	own.VisitAll(func(flag *pflag.Flag) {
 		value := f.Lookup(flag.Name).Value
 		text := fmt.Sprintf("%q", value)
-		if strings.HasSuffix(flag.Name, "-token") && value.String() != "" {
+		if (strings.HasSuffix(flag.Name, "-token") || strings.HasSuffix(flag.Name, "-secret-key")) && value.String() != "" {
 			text = `"…"` // a secret
 		}
 		switch value.Type() {

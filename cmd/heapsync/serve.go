@@ -113,10 +113,11 @@ func serve(ctx context.Context, cfg *config, stdout io.Writer, stderr *os.File) 
 		cfg.PublicURL = local
 	}
 
-	files, err := disk.Open(filepath.Join(cfg.Data, blobsName))
+	files, closeFiles, err := openBlobs(ctx, cfg)
 	if err != nil {
 		return err
 	}
+	defer closeFiles()
 	in, err := newInstance(ctx, cfg, store, index, files, keys, logger)
 	if err != nil {
 		return err

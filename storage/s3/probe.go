@@ -18,7 +18,7 @@ import (
 func (s *Store) probe(ctx context.Context) error {
 	exists, err := s.client.BucketExists(ctx, s.cfg.Bucket)
 	if err != nil {
-		return fmt.Errorf("the server does not let us in: %w", translate(err))
+		return fmt.Errorf("the server does not let us in: %w", err)
 	}
 	if !exists {
 		return fmt.Errorf("there is no such bucket: %w", blocks.ErrNotFound)
