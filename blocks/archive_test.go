@@ -102,7 +102,7 @@ func TestExportComesBackAsAnEqualHeap(t *testing.T) {
 		t.Errorf("the second import: %+v, %v", done, err)
 	}
 
-	if _, err := again.PurgeBlock(t.Context(), ada, key("a")); err != nil {
+	if _, err := again.PurgeBlock(t.Context(), ada, target("a")); err != nil {
 		t.Fatal(err)
 	}
 	done, err = again.load("bob", archive)

@@ -72,8 +72,9 @@ func (l *Log) orphan(key BlockKey) *queuedCommit {
 }
 
 // PurgeBlock deletes a block for good, for an editor. To repeat it changes nothing.
-func (in *Instance) PurgeBlock(ctx context.Context, author Author, key BlockKey) (Tombstone, error) {
-	if err := in.Require(ctx, author.User, key.Heap, RoleEditor); err != nil {
+func (in *Instance) PurgeBlock(ctx context.Context, author Author, t Target) (Tombstone, error) {
+	key, err := in.resolve(ctx, &roleCache{in: in, user: author.User}, t, RoleEditor)
+	if err != nil {
 		return Tombstone{}, err
 	}
 	head, err := in.Head(ctx, key)

@@ -34,8 +34,9 @@ func (in *Instance) shown(ctx context.Context, seq Seq) {
 }
 
 // TrashBlock puts a block into the trash, for an editor. One that is there stays.
-func (in *Instance) TrashBlock(ctx context.Context, author Author, key BlockKey) (TrashedBlock, error) {
-	if err := in.Require(ctx, author.User, key.Heap, RoleEditor); err != nil {
+func (in *Instance) TrashBlock(ctx context.Context, author Author, t Target) (TrashedBlock, error) {
+	key, err := in.resolve(ctx, &roleCache{in: in, user: author.User}, t, RoleEditor)
+	if err != nil {
 		return TrashedBlock{}, err
 	}
 	done, err := in.Edit(ctx, author, key, func(_ Head, doc *ydoc.Doc) error {

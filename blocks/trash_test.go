@@ -34,7 +34,7 @@ func TestTrashIsAnEditThatClientsMakeToo(t *testing.T) {
 	w := makeWorld(t, blocks.Limits{}, true)
 	w.write("a", titled("A"))
 	w.write("b", titled("B"))
-	b, err := w.TrashBlock(t.Context(), ada, key("a"))
+	b, err := w.TrashBlock(t.Context(), ada, target("a"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestTrashIsAnEditThatClientsMakeToo(t *testing.T) {
 	}
 	w.wantTrash("a")
 	seq := w.head("a").Seq
-	if _, err := w.TrashBlock(t.Context(), ada, key("a")); err != nil || w.head("a").Seq != seq {
+	if _, err := w.TrashBlock(t.Context(), ada, target("a")); err != nil || w.head("a").Seq != seq {
 		t.Errorf("trashed twice: %v, head %d", err, w.head("a").Seq)
 	}
 
@@ -79,12 +79,12 @@ func TestTrashThatHasHadItsTimeIsDeletedForGood(t *testing.T) {
 		w.write(block, titled(block))
 	}
 	for _, block := range []string{"old", "restored", "broken"} {
-		if _, err := w.TrashBlock(t.Context(), ada, key(block)); err != nil {
+		if _, err := w.TrashBlock(t.Context(), ada, target(block)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.pass(23 * time.Hour)
-	if _, err := w.TrashBlock(t.Context(), ada, key("young")); err != nil {
+	if _, err := w.TrashBlock(t.Context(), ada, target("young")); err != nil {
 		t.Fatal(err)
 	}
 	w.sweep()
@@ -125,7 +125,7 @@ func TestEmptyTrashTakesOnlyWhatIsInIt(t *testing.T) {
 		w.write(block, titled(block))
 	}
 	for _, block := range []string{"a", "b"} {
-		if _, err := w.TrashBlock(t.Context(), ada, key(block)); err != nil {
+		if _, err := w.TrashBlock(t.Context(), ada, target(block)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestPushToAPurgedBlockIsDeleted(t *testing.T) {
 	defer release()
 	var commits []blocks.Commit
 	cancel := w.Subscribe(func(c blocks.Commit) { commits = append(commits, c) })
-	stone, err := w.PurgeBlock(t.Context(), ada, key("a"))
+	stone, err := w.PurgeBlock(t.Context(), ada, target("a"))
 	if err != nil || stone.Freed == 0 {
 		t.Fatalf("purge: %+v, %v", stone, err)
 	}
@@ -169,7 +169,7 @@ func TestPushToAPurgedBlockIsDeleted(t *testing.T) {
 	if len(commits) != 2 || !commits[0].Deleted || commits[0].Last != stone.Seq || commits[0].Key != key("a") {
 		t.Errorf("commits %+v", commits)
 	}
-	again, err := w.PurgeBlock(t.Context(), ada, key("a"))
+	again, err := w.PurgeBlock(t.Context(), ada, target("a"))
 	if err != nil || again.Seq != stone.Seq || again.At != stone.At {
 		t.Errorf("purged again: %+v, %v", again, err)
 	}
@@ -185,7 +185,7 @@ func TestWhatWaitsForTheDiskWhenItsBlockIsPurgedIsDeleted(t *testing.T) {
 		done := make(chan blocks.PushResult, 1)
 		go func() { done <- w.push("bob", "a", word(1, 4+i, "!")) }()
 		if i == 100 {
-			if _, err := w.PurgeBlock(t.Context(), ada, key("a")); err != nil {
+			if _, err := w.PurgeBlock(t.Context(), ada, target("a")); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -153,48 +153,23 @@ type deletedAnswer struct {
 
 // deleteBlock puts a block into the trash, or deletes it for good.
 func (s *Server) deleteBlock(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
-	key, err := s.findBlock(r, query.Get("heap_id"), query.Get("workspace_id"))
-	if err != nil {
-		return err
-	}
-	switch query.Get("purge") {
+	target := new(heapRequest).target(r)
+	switch r.URL.Query().Get("purge") {
 	case "1", "true":
-		stone, err := s.Blocks.PurgeBlock(r.Context(), authorOf(r), key)
+		stone, err := s.Blocks.PurgeBlock(r.Context(), authorOf(r), target)
 		if err != nil {
 			return err
 		}
-		return writeJSON(w, deletedAnswer{BlockID: key.Block, Deleted: true, Seq: stone.Seq, DeletedAt: &stone.At, FreedBytes: stone.Freed})
+		return writeJSON(w, deletedAnswer{BlockID: stone.Key.Block, Deleted: true, Seq: stone.Seq, DeletedAt: &stone.At, FreedBytes: stone.Freed})
 	case "", "0", "false":
 	default:
 		return badField("purge", "must be 1 or 0")
 	}
-	b, err := s.Blocks.TrashBlock(r.Context(), authorOf(r), key)
+	b, err := s.Blocks.TrashBlock(r.Context(), authorOf(r), target)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, deletedAnswer{BlockID: key.Block, TrashedAt: &b.TrashedAt, ExpiresAt: &b.ExpiresAt})
-}
-
-// findBlock is the block that a request's path names, in the heap that it names or the
-// only one that the caller can read.
-func (s *Server) findBlock(r *http.Request, heapIDs ...string) (blocks.BlockKey, error) {
-	block, err := blocks.ParseBlockID(r.PathValue("blockKey"))
-	if err != nil {
-		return blocks.BlockKey{}, err
-	}
-	for _, id := range heapIDs {
-		if id == "" {
-			continue
-		}
-		heap, err := blocks.ParseHeapID(id)
-		if err != nil {
-			return blocks.BlockKey{}, badField("heap_id", "must be 1 to 64 characters of A-Z a-z 0-9 _ -")
-		}
-		return blocks.BlockKey{Heap: heap, Block: block}, nil
-	}
-	heap, err := s.Blocks.Find(r.Context(), userOf(r), block)
-	return blocks.BlockKey{Heap: heap, Block: block}, err
+	return writeJSON(w, deletedAnswer{BlockID: b.Key.Block, TrashedAt: &b.TrashedAt, ExpiresAt: &b.ExpiresAt})
 }
 
 type heapDeletedAnswer struct {

@@ -255,7 +255,7 @@ func TestBlockThatIsDeletedForGoodIsClosed(t *testing.T) {
 	s.handled()
 	y := w.dial("/ws/h/b?token=" + w.user("ada").token)
 	y.next()
-	stone, err := w.blocks.PurgeBlock(t.Context(), blocks.Author{User: w.user("ada").id}, blocks.BlockKey{Heap: "h", Block: "b"})
+	stone, err := w.blocks.PurgeBlock(t.Context(), blocks.Author{User: w.user("ada").id}, blocks.Target{Heap: "h", Block: "b"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestSubscribersHearOfTheTrash(t *testing.T) {
 	s := w.dial("/ws?token=" + w.user("ada").token)
 	s.op("subscribe", "h", "")
 	s.handled()
-	if _, err := w.blocks.TrashBlock(t.Context(), author, blocks.BlockKey{Heap: "h", Block: "b"}); err != nil {
+	if _, err := w.blocks.TrashBlock(t.Context(), author, blocks.Target{Heap: "h", Block: "b"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.blocks.RestoreBlocks(t.Context(), author, "h", []blocks.BlockID{"b"}); err != nil {
