@@ -106,18 +106,18 @@ func (w *writer) part(p part) {
 // items writes items of a client; the first may begin before clock from.
 func (w *writer) items(client ClientID, from uint32, entries []entry) {
 	e, d := &w.e, w.d
-	dst := e.dst
+	dst, v1 := e.dst, e.format == V1
 	for _, entry := range entries {
 		it := &d.items[entry.item]
-		if e.format == V1 && it.clock >= from && it.flags&flagAny == 0 {
-			if usual>>it.kind&1 == 0 || it.flags&flagWTF != 0 || it.origin.client == none {
-				dst = d.appendItem(dst, it)
-				continue
-			}
+		if v1 && it.clock >= from && usual>>it.kind&1 != 0 && it.flags&(flagAny|flagWTF) == 0 && it.origin.client != none {
 			if cap(dst)-len(dst) < maxItemHead+int(it.size) {
 				dst = slices.Grow(dst, maxItemHead+int(it.size))
 			}
 			dst = dst[:d.putItem(dst[:cap(dst)], len(dst), it)]
+			continue
+		}
+		if v1 && it.clock >= from && it.flags&flagAny == 0 {
+			dst = d.appendItem(dst, it)
 			continue
 		}
 		var n node
@@ -223,9 +223,9 @@ func (d *Doc) putItem(b []byte, n int, it *item) int {
 		n = putClock(b, n, it.right.clock)
 	}
 	b[at] = info
-	length := it.size
-	if it.kind == kindDeleted { // and has no content
-		length = it.length
+	length, elements := it.size, it.length // both read, so that it becomes a conditional move
+	if it.kind == kindDeleted {            // and has no content
+		length = elements
 	}
 	n = putClock(b, n, length)
 	if size := int(it.size); size <= shortText && int(it.off)+shortText <= len(d.text) { // without a call
