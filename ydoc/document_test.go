@@ -352,3 +352,20 @@ func TestWhatWaitsIsTakenFromWhoCollectedIt(t *testing.T) {
 		}
 	}
 }
+
+// Yjs cuts the pair: it makes room for an item that it then finds to be collected.
+func TestWhatWaitedAndWasCollectedCutsNothing(t *testing.T) {
+	d := ydoc.NewDoc(ydoc.Options{KeepDeleted: true})
+	for _, u := range [][]byte{
+		new(builder).at(1, 0).text(nil, nil, "😀").bytes(),
+		new(builder).at(2, 1).text(&id{Client: 1, Clock: 0}, &id{Client: 1, Clock: 1}, "x").bytes(),
+		new(builder).at(2, 0).gc(2).bytes(),
+	} {
+		if err := d.Apply(u, ydoc.V1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := d.Text("t").String(); got != "😀" || d.Pending() {
+		t.Errorf("text is %q, pending %v", got, d.Pending())
+	}
+}
