@@ -84,14 +84,15 @@ type History interface {
 	// Recount sets right what a heap keeps for DiskUse, if rows have come or gone that no
 	// method here knows of.
 	Recount(ctx context.Context, heap HeapID) error
-	// DiskUse returns what a heap's snapshots, windows, and updates that are not folded
-	// take, in stored bytes.
+	// DiskUse returns what a heap's snapshots and windows take. What it costs does not
+	// grow with the heap.
 	DiskUse(ctx context.Context, heap HeapID) (DiskUse, error)
 }
 
-// DiskUse is how many bytes a heap takes.
+// DiskUse is how many bytes a heap's snapshots and windows take as they are stored, and
+// how many the updates had that the windows were made of.
 type DiskUse struct {
-	Snapshots, Windows, Updates int64
+	Snapshots, Windows, Folded int64
 }
 
 // Version is a moment of a block that somebody gave a name to. Updates up to Seq are in

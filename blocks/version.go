@@ -383,11 +383,3 @@ func (l *Log) restoring(ctx context.Context, head Head, seq Seq) (update []byte,
 	})
 	return update, err
 }
-
-// DiskUse returns what a heap takes on disk, to a user who can read it.
-func (in *Instance) DiskUse(ctx context.Context, user UserID, heap HeapID) (DiskUse, error) {
-	if err := in.Require(ctx, user, heap, RoleViewer); err != nil {
-		return DiskUse{}, err
-	}
-	return in.store.DiskUse(ctx, heap)
-}

@@ -114,7 +114,7 @@ func (s *Server) heapStats(w http.ResponseWriter, r *http.Request) error {
 		Blocks: stats.Blocks, ByType: stats.ByType, Trashed: stats.Trashed, Files: stats.Files,
 		StorageBytes: stats.Bytes + stats.FileBytes, Updates: stats.Updates, UpdatesBytes: stats.Bytes, Members: stats.Members,
 		LastChangeAt: orNull(stats.LastChangeAt), Activity: make([]dayJSON, len(stats.Activity)),
-		Disk: diskJSON{stats.Disk.Snapshots, stats.Disk.Windows, stats.Disk.Updates, stats.FileBytes},
+		Disk: diskJSON{stats.Disk.Snapshots, stats.Disk.Windows, stats.Bytes - stats.Disk.Folded, stats.FileBytes},
 	}
 	for i, d := range stats.Activity {
 		answer.Activity[i] = dayJSON{time.Unix(d.Day*24*60*60, 0).UTC().Format(time.DateOnly), d.Updates}

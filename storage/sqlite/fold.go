@@ -200,9 +200,8 @@ func (s *Store) due(ctx context.Context, cursor blocks.Cursor, query string, bef
 // DiskUse implements [blocks.History].
 func (s *Store) DiskUse(ctx context.Context, heap blocks.HeapID) (blocks.DiskUse, error) {
 	var use blocks.DiskUse
-	err := s.readers.QueryRowContext(ctx, `SELECT state_bytes, history_bytes,
-			(SELECT coalesce(sum(bytes), 0) FROM blocks WHERE blocks.heap = heaps.id) - folded_bytes
-		FROM heaps WHERE heap = ?`, heap).Scan(&use.Snapshots, &use.Windows, &use.Updates)
+	err := s.readers.QueryRowContext(ctx, `SELECT state_bytes, history_bytes, folded_bytes FROM heaps WHERE heap = ?`, heap).
+		Scan(&use.Snapshots, &use.Windows, &use.Folded)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = blocks.ErrNotFound
 	}
