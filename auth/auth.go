@@ -72,7 +72,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Store == nil {
 		return nil, errors.New("auth: no store")
 	}
-	if len(cfg.Keys.Identity) != ed25519.PrivateKeySize || cfg.Keys.Token == (Secret{}) {
+	if len(cfg.Keys.Identity) != ed25519.PrivateKeySize || cfg.Keys.Token == (Secret{}) || cfg.Keys.Ticket == (Secret{}) {
 		return nil, errors.New("auth: no server keys")
 	}
 	if u := cfg.PublicURL; u == "" || len(u) > maxURL || strings.ContainsFunc(u, notShown) {

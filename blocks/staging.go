@@ -82,6 +82,7 @@ type staged struct {
 	file    *os.File
 	gone    bool // nothing can come of it any more
 	sealed  bool // it is being completed: no chunk is replaced
+	done    bool // it has become a file
 	there   []uint64
 	count   int64
 	bytes   int64

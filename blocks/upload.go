@@ -337,6 +337,9 @@ func (in *Instance) CompleteUpload(ctx context.Context, author Author, key Block
 	f.Mime = in.mediaTypeOf(s.file, f.Name, s.up.Mime)
 	f, err = in.keep(ctx, author, f, s.file)
 	if err == nil {
+		s.mu.Lock()
+		s.done = true // who reads it can go on
+		s.mu.Unlock()
 		s.end()
 	}
 	return f, err

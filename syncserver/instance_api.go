@@ -11,7 +11,7 @@ import (
 // capabilities are stable words that clients switch on.
 var capabilities = []string{
 	"auth.ed25519", "auth.sessions", "sync.push", "sync.pull", "sync.delta",
-	"ws.hocuspocus", "ws.y-websocket", "ws.events", "yjs.v1", "durable-ack", "files.upload",
+	"ws.hocuspocus", "ws.y-websocket", "ws.events", "yjs.v1", "durable-ack", "files.upload", "files.range", "files.ticket",
 }
 
 // minClientVersion is the oldest client that this server serves.

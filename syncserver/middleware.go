@@ -21,6 +21,7 @@ type contextKey int
 const (
 	identityKey contextKey = iota
 	requestIDKey
+	ticketKey // what a file ticket opens
 )
 
 // identityOf returns who asks. On member and admin routes there always is one.
@@ -160,6 +161,14 @@ func (s *Server) authenticate(rt route, r *http.Request) (*http.Request, error) 
 		return r, nil
 	}
 	token, given := bearer(r)
+	if rt.access == media {
+		if query := r.URL.Query().Get("token"); !given {
+			token, given = query, query != ""
+		}
+		if auth.IsTicket(token) {
+			return s.openTicket(r, token)
+		}
+	}
 	if !given {
 		if rt.access == optional {
 			return r, nil
@@ -174,6 +183,15 @@ func (s *Server) authenticate(rt route, r *http.Request) (*http.Request, error) 
 		return r, newProblem(404, "not_found", "no such route; GET /api/ says what this server can do")
 	}
 	return r.WithContext(context.WithValue(r.Context(), identityKey, id)), nil
+}
+
+func (s *Server) openTicket(r *http.Request, ticket string) (*http.Request, error) {
+	account, thing, err := s.Auth.OpenTicket(r.Context(), ticket)
+	if err != nil {
+		return r, err
+	}
+	ctx := context.WithValue(r.Context(), identityKey, auth.Identity{Account: account})
+	return r.WithContext(context.WithValue(ctx, ticketKey, thing)), nil
 }
 
 func bearer(r *http.Request) (token string, given bool) {

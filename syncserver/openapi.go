@@ -21,11 +21,12 @@ var queryParams = map[string]string{
 	"block_id":     "The block.",
 	"cursor":       "A next_cursor that this route gave; without one the first page.",
 	"diagnostics":  "1 to be told more.",
+	"download":     "1 to have it saved rather than shown.",
 	"heap_id":      "The heap; the same as workspace_id.",
 	"limit":        "How many rows a page may have, 1 to 1000; 100 if it is not given.",
 	"purge":        "Of a block, 1 to delete it for good; of a heap, now to purge it without grace.",
 	"since":        "Unix milliseconds: a server_time of an answer before.",
-	"token":        "An access token, for who cannot send headers.",
+	"token":        "An access token, or a file's ticket, for who cannot send headers.",
 	"workspace_id": "The heap.",
 }
 
@@ -62,7 +63,7 @@ func (s *Server) openapi(routes []route) ([]byte, error) {
 				"default": {Description: "A problem; switch on its code.", Content: problem},
 			},
 		}
-		if rt.access == member || rt.access == admin {
+		if rt.access == member || rt.access == admin || rt.access == media {
 			op.Security = []map[string][]string{{"token": {}}}
 		}
 		if rt.access == optional {

@@ -19,6 +19,7 @@ const (
 	member                 // an active account
 	admin                  // an administrator; for others the route does not exist
 	socket                 // a websocket, which checks tokens itself
+	media                  // an active account, whose token may stand in the address; or a file ticket
 )
 
 type route struct {
@@ -190,6 +191,12 @@ func (s *Server) routes() []route {
 			about{"Make what was uploaded the block's file; 409 names the chunks that are missing", nil, nil, completeAnswer{}}},
 		{"POST /api/upload/file/{heap_id}/{block_id}", member, s.uploadForm, streamBody,
 			about{"Upload a whole file in a form, as file, with its hash if that is known", nil, nil, completeAnswer{}}},
+		{"GET /api/file/{key}/raw/{slug}", media, s.rawFile, 0,
+			about{"A block's file, or ranges of it, also while it is uploaded", []string{"token", "heap_id", "download"}, nil, nil}},
+		{"GET /api/stream/{key}/{slug}", media, s.streamFile, 0,
+			about{"The same, for players", []string{"token", "heap_id"}, nil, nil}},
+		{"POST /api/file/{key}/ticket", member, s.fileTicket, 0,
+			about{"A token that opens this one file, for the address that a player gets", []string{"heap_id"}, ticketRequest{}, ticketAnswer{}}},
 		{"GET /api/status/file/{heap_id}/{block_id}/{hash}", member, s.fileStatus, 0,
 			about{"Whether a block has a file, or it is on its way", nil, nil, fileStatusAnswer{}}},
 

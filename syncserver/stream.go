@@ -3,6 +3,7 @@ package syncserver
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"time"
 )
@@ -45,15 +46,61 @@ type streamWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
 	began   bool
+	refuse  bool // an answer that there is no such range is left to the caller
+	refused bool // and this was one
 }
 
 func (s *Server) writeStream(w http.ResponseWriter) *streamWriter {
 	return &streamWriter{ResponseWriter: w, control: http.NewResponseController(w)}
 }
 
-func (w *streamWriter) Write(p []byte) (int, error) {
+func (w *streamWriter) WriteHeader(status int) {
+	if w.refused = w.refuse && status == http.StatusRequestedRangeNotSatisfiable; !w.refused {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// extend gives the next piece as long as a piece may take.
+func (w *streamWriter) extend() error {
+	err := w.control.SetWriteDeadline(time.Now().Add(idleStream))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// streamPiece is how much is sent from one extension to the next.
+const streamPiece = 1 << 20
+
+// ReadFrom sends pieces of r; those of a file without a copy through this process.
+func (w *streamWriter) ReadFrom(r io.Reader) (n int64, err error) {
 	w.began = true
-	if err := w.control.SetWriteDeadline(time.Now().Add(idleStream)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	all, limited := r.(*io.LimitedReader)
+	if !limited {
+		all = &io.LimitedReader{R: r, N: math.MaxInt64}
+	}
+	for all.N > 0 {
+		if err := w.extend(); err != nil {
+			return n, err
+		}
+		piece := &io.LimitedReader{R: all.R, N: min(all.N, streamPiece)}
+		want := piece.N
+		sent, err := io.Copy(w.ResponseWriter, piece)
+		n += sent
+		all.N -= sent
+		if err != nil || sent < want {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func (w *streamWriter) Write(p []byte) (int, error) {
+	if w.refused {
+		return len(p), nil
+	}
+	w.began = true
+	if err := w.extend(); err != nil {
 		return 0, err
 	}
 	return w.ResponseWriter.Write(p)

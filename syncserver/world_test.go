@@ -46,6 +46,18 @@ type world struct {
 
 func newWorld(t testing.TB, options ...func(*syncserver.Config)) *world {
 	t.Helper()
+	return makeWorld(t, blocks.Limits{}, nil, options)
+}
+
+// newWorldWith is a world whose domain is set up in another way.
+func newWorldWith(t testing.TB, limits blocks.Limits, options ...func(*blocks.LogConfig)) *world {
+	t.Helper()
+	return makeWorld(t, limits, options, nil)
+}
+
+func makeWorld(t testing.TB, limits blocks.Limits, domain []func(*blocks.LogConfig), options []func(*syncserver.Config)) *world {
+	t.Helper()
+	limits.ImportBytes = 4 << 20
 	w := &world{log: &logBuffer{}, time: time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)}
 	logger := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, err := sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "heapsync.db"), Logger: logger})
@@ -71,10 +83,14 @@ func newWorld(t testing.TB, options ...func(*syncserver.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	instance := blocks.New(blocks.LogConfig{
-		Now: w.now, Store: w.store, Index: index, Logger: logger, Limits: blocks.Limits{ImportBytes: 4 << 20},
+	domainConfig := blocks.LogConfig{
+		Now: w.now, Store: w.store, Index: index, Logger: logger, Limits: limits,
 		Blobs: files, UploadDir: filepath.Join(t.TempDir(), "uploads"), TempDir: t.TempDir(), MediaType: syncserver.MediaType,
-	})
+	}
+	for _, o := range domain {
+		o(&domainConfig)
+	}
+	instance := blocks.New(domainConfig)
 	sockets := live.New(live.Config{
 		Auth: w.auth, Blocks: instance, Logger: logger, AllowOrigin: func(webOrigin string) bool { return webOrigin == publicURL },
 	})
