@@ -1,5 +1,6 @@
 // Times Yjs and ywasm on the work of ydoc's BenchmarkDocument.
-// Prints one JSON object: name → { yjs, ywasm }, milliseconds, the best of a few runs.
+// Prints one JSON object: name → { yjs, ywasm }, each { best, median } milliseconds of a
+// few runs.
 import * as Y from 'yjs'
 import { createRequire } from 'node:module'
 import { traceUpdates, tracePatches } from './traces.mjs'
@@ -8,14 +9,15 @@ const W = createRequire(import.meta.url)('ywasm')
 const { updates } = traceUpdates('automerge-paper')
 const edits = 6000
 
-function best (runs, f) {
-  let ms = Infinity
+function time (runs, f) {
+  const ms = []
   for (let i = 0; i < runs; i++) {
     const start = process.hrtime.bigint()
     f()
-    ms = Math.min(ms, Number(process.hrtime.bigint() - start) / 1e6)
+    ms.push(Number(process.hrtime.bigint() - start) / 1e6)
   }
-  return ms
+  ms.sort((a, b) => a - b)
+  return { best: ms[0], median: ms[ms.length >> 1] }
 }
 
 // The two libraries, as far as they differ here.
@@ -96,26 +98,26 @@ function rows (L, runs) {
   }
   const drop = f => () => L.free(f())
   const times = {
-    'B4/apply': best(1, drop(() => load(updates))),
-    'B4/apply-emitting': best(1, drop(() => {
+    'B4/apply': time(runs, drop(() => load(updates))),
+    'B4/apply-emitting': time(runs, drop(() => {
       const d = L.doc(1 << 20)
       L.onUpdate(d, () => {})
       for (const u of updates) L.apply(d, u)
       return d
     })),
-    'B4/load': best(10 * runs, drop(() => load([state]))),
-    'B4/encode': best(10 * runs, () => L.encode(loaded)),
-    'B4/diff-half': best(10 * runs, () => L.encode(loaded, half)),
-    'state-vector-1549': best(10 * runs, () => L.vector(many)),
-    'B1/append': best(runs, () => pair((i, t) => L.insert(t, i, 'a'))),
-    'B1/prepend': best(runs, () => pair((_, t) => L.insert(t, 0, 'a'))),
-    'B1/random': best(runs, () => { const int = random(); pair((i, t) => L.insert(t, int(i + 1), 'a')) }),
-    'B2/two-writers': best(runs, twoWriters),
-    'B3/text': best(runs, drop(() => load(texts))),
-    'B3/map': best(runs, drop(() => load(maps)))
+    'B4/load': time(10 * runs, drop(() => load([state]))),
+    'B4/encode': time(10 * runs, () => L.encode(loaded)),
+    'B4/diff-half': time(10 * runs, () => L.encode(loaded, half)),
+    'state-vector-1549': time(10 * runs, () => L.vector(many)),
+    'B1/append': time(runs, () => pair((i, t) => L.insert(t, i, 'a'))),
+    'B1/prepend': time(runs, () => pair((_, t) => L.insert(t, 0, 'a'))),
+    'B1/random': time(runs, () => { const int = random(); pair((i, t) => L.insert(t, int(i + 1), 'a')) }),
+    'B2/two-writers': time(runs, twoWriters),
+    'B3/text': time(runs, drop(() => load(texts))),
+    'B3/map': time(runs, drop(() => load(maps)))
   }
   const patches = tracePatches('automerge-paper')
-  times['B4/type'] = best(1, () => {
+  times['B4/type'] = time(1, () => {
     const d = L.doc(1)
     const text = d.getText('text')
     for (const [at, deleted, inserted] of patches) {
