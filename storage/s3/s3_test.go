@@ -277,16 +277,16 @@ func TestUploadsThatBrokeOffAreRemoved(t *testing.T) {
 	at := endpoint(t)
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	core, err := minio.NewCore(strings.TrimPrefix(at, "http://"), &minio.Options{Creds: credentials.NewStaticV4(accessKey, secretKey, ""), Transport: transport})
+	core, err := minio.NewCore(strings.TrimPrefix(at, "http://"), &minio.Options{Creds: credentials.NewStaticV4(server.AccessKey, server.SecretKey, ""), Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
 	key := "stale/sha256/ab/cd/abcd"
-	if _, err := core.NewMultipartUpload(t.Context(), bucket, key, minio.PutObjectOptions{}); err != nil {
+	if _, err := core.NewMultipartUpload(t.Context(), server.Bucket, key, minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	count := func() (n int) {
-		for u := range core.Client.ListIncompleteUploads(t.Context(), bucket, "stale/", true) {
+		for u := range core.Client.ListIncompleteUploads(t.Context(), server.Bucket, "stale/", true) {
 			if u.Err != nil {
 				t.Fatal(u.Err)
 			}
