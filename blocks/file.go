@@ -107,3 +107,24 @@ type Files interface {
 	// FileUsage returns bytes and number of a user's files and uploads.
 	FileUsage(ctx context.Context, user UserID) (bytes, files int64, err error)
 }
+
+// BlobRefs finds the blobs that nothing refers to: no file, not even one that was dropped,
+// and no upload. They are marked, and only what was marked for long is deleted.
+type BlobRefs interface {
+	// ForgetFiles forgets files that were dropped before (ms), at most limit, and says how
+	// many.
+	ForgetFiles(ctx context.Context, before int64, limit int) (int, error)
+	// MarkBlobs marks at a time (ms) those that nothing refers to, among the limit blobs
+	// that come after a hash; next and more say how to go on.
+	MarkBlobs(ctx context.Context, after Hash, at int64, limit int) (next Hash, more bool, err error)
+	// MarkedBlobs lists those that were marked before (ms), at most limit.
+	MarkedBlobs(ctx context.Context, before int64, limit int) ([]Hash, error)
+	// ReleaseBlob says whether the bytes of a marked blob may be deleted. If something
+	// refers to it by now, they may not, and the mark is taken off.
+	ReleaseBlob(ctx context.Context, hash Hash) (may bool, err error)
+	// RemoveBlob forgets a blob that was released and to which nothing refers.
+	RemoveBlob(ctx context.Context, hash Hash) error
+	// BlobsOf lists the blobs that files refer to, those after a hash, in order, at most
+	// limit.
+	BlobsOf(ctx context.Context, after Hash, limit int) ([]BlobSize, error)
+}

@@ -58,6 +58,7 @@ type Limits struct {
 	Versions     int           // named ones of a block; 1,000
 	HeapFiles    int64         // bytes of the files of a heap; 0: any
 	UploadFor    time.Duration // before an upload of which nothing comes is forgotten; 7 days
+	BlobGrace    time.Duration // before what no file refers to is deleted; 7 days
 	RangeWait    time.Duration // how long who reads a file waits for what has not arrived; 15 s
 	DiskFloor    int64         // bytes that uploads leave free; 1 GiB or 5 % of the disk if that is more; less than 0: none
 }
@@ -84,6 +85,7 @@ func (l *Limits) setDefaults() {
 	l.History.setDefaults()
 	setDefault(&l.Versions, 1000)
 	setDefault(&l.UploadFor, 7*24*time.Hour)
+	setDefault(&l.BlobGrace, 7*24*time.Hour)
 	setDefault(&l.RangeWait, 15*time.Second)
 }
 

@@ -286,4 +286,5 @@ type Store interface {
 	Invites
 	Uploads
 	Files
+	BlobRefs
 }

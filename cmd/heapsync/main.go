@@ -1,5 +1,5 @@
 // Command heapsync is the server and everything that an operator does with it:
-// serve, demo, admin, check, bench, config, version and healthcheck.
+// serve, demo, admin, check, blobs, bench, config, version and healthcheck.
 //
 // This package wires the others together. It owns flags, configuration files,
 // signals and exit codes, and nothing else.
@@ -46,7 +46,7 @@ Start with:  heapsync serve     then, in another terminal:  heapsync demo`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), demoCommand(), adminCommand(), checkCommand(), benchCommand(), configCommand(), versionCommand(), healthcheckCommand())
+	root.AddCommand(serveCommand(), demoCommand(), adminCommand(), checkCommand(), blobsCommand(), benchCommand(), configCommand(), versionCommand(), healthcheckCommand())
 	return root
 }
 

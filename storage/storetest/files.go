@@ -237,3 +237,104 @@ func testKnownFiles(b *bench) {
 	known("of a purged block", "ada", blocks.ErrNotFound)
 	b.wantErr(b.s.AddFile(ctx, x), blocks.ErrNotFound, "file of a purged block")
 }
+
+func testBlobRefs(b *bench) {
+	ctx := b.Context()
+	b.heap("h")
+	var blobs []blocks.Hash
+	for i := range 5 { // 0 stays, 1 is dropped, 2 purged, 3 copied and purged, 4 never came to be
+		k := key("h", fmt.Sprint(i))
+		b.commit(b.next(k, "x"))
+		f := file(k, fmt.Sprint(i))
+		blobs = append(blobs, f.Hash)
+		if i < 4 {
+			b.must(b.s.AddFile(ctx, f))
+		}
+	}
+	ended := b.addUpload(upload(key("h", "4"), "4"))
+	follow := func(k blocks.BlockKey, hash *blocks.Hash) {
+		b.Helper()
+		_, err := b.s.FollowFile(ctx, b.head(k).Ref, b.head(k).Seq, hash, "", 50)
+		b.must(err)
+	}
+	b.commit(b.next(key("h", "copy"), "x"))
+	follow(key("h", "copy"), &blobs[3])
+	follow(key("h", "1"), nil)
+	mark := func(at int64) {
+		b.Helper()
+		var after blocks.Hash
+		for more := true; more; {
+			var err error
+			after, more, err = b.s.MarkBlobs(ctx, after, at, 2)
+			b.must(err)
+		}
+	}
+	marked := func(what string, before int64, want ...int) {
+		b.Helper()
+		got, err := b.s.MarkedBlobs(ctx, before, 10)
+		b.must(err)
+		var list []int
+		for _, h := range got {
+			list = append(list, slices.Index(blobs, h))
+		}
+		slices.Sort(list)
+		if !slices.Equal(list, want) {
+			b.Errorf("%s: marked %v, want %v", what, list, want)
+		}
+	}
+	mark(100)
+	marked("all are referred to", 1000)
+	_, err := b.s.Purge(ctx, []blocks.Doomed{{Ref: b.head(key("h", "2")).Ref}, {Ref: b.head(key("h", "3")).Ref}})
+	b.must(err)
+	b.must(b.s.RemoveUpload(ctx, ended.ID))
+	mark(200)
+	marked("purged, and an ended upload", 1000, 2, 4)
+	marked("not yet", 200)
+	if n, err := b.s.ForgetFiles(ctx, 50, 10); err != nil || n != 0 {
+		b.Errorf("forgot %d too early, %v", n, err)
+	}
+	if n, err := b.s.ForgetFiles(ctx, 51, 10); err != nil || n != 1 {
+		b.Errorf("forgot %d, %v", n, err)
+	}
+	mark(300)
+	marked("dropped", 1000, 1, 2, 4)
+	marked("the first mark counts", 300, 2, 4)
+
+	release := func(i int, want bool) {
+		b.Helper()
+		if may, err := b.s.ReleaseBlob(ctx, blobs[i]); err != nil || may != want {
+			b.Errorf("release of %d: %v, %v", i, may, err)
+		}
+	}
+	release(0, false)
+	b.addUpload(upload(key("h", "0"), "2")) // it is on its way again
+	release(2, false)
+	marked("no mark any more", 1000, 1, 4)
+	b.must(b.s.RemoveBlob(ctx, blobs[1])) // which was not released
+	release(1, true)
+	b.reopen()
+	marked("what a crash left", 1000, 1, 4)
+	release(1, true)
+	b.must(b.s.RemoveBlob(ctx, blobs[1]))
+	marked("gone", 1000, 4)
+	release(1, false)
+	release(4, true)
+	b.must(b.s.AddFile(ctx, file(key("h", "0"), "4")))
+	b.must(b.s.RemoveBlob(ctx, blobs[4]))
+	marked("a file again", 1000)
+	var got []blocks.BlobSize
+	for after := (blocks.Hash{}); ; {
+		page, err := b.s.BlobsOf(ctx, after, 2)
+		b.must(err)
+		got = append(got, page...)
+		if len(page) < 2 {
+			break
+		}
+		after = page[1].Hash
+	}
+	want := []blocks.Hash{blobs[0], blobs[3], blobs[4]}
+	slices.SortFunc(want, func(x, y blocks.Hash) int { return slices.Compare(x[:], y[:]) })
+	if len(got) != 3 || got[0] != (blocks.BlobSize{Hash: want[0], Size: 10}) || got[1].Hash != want[1] || got[2].Hash != want[2] {
+		b.Errorf("blobs of files %v, want %v", got, want)
+	}
+}

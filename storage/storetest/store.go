@@ -69,6 +69,7 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"QuotasCountFilesAndUploads", testQuota},
 		{"BlocksHaveTheFilesTheyWereGiven", testFiles},
 		{"FilesAreKnownToWhoCanReadThem", testKnownFiles},
+		{"BlobsAreMarkedBeforeTheyGo", testBlobRefs},
 		{"ReopenKeepsAll", testReopen},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
