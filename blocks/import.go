@@ -93,6 +93,7 @@ func (in *Instance) Import(ctx context.Context, author Author, heap HeapID, arch
 	if err == nil {
 		err = imp.failed
 	}
+	in.shown(ctx, imp.last) // who imports looks at what came of it next
 	return imp.result, err
 }
 
@@ -125,6 +126,7 @@ type importer struct {
 	// mu guards below.
 	mu     sync.Mutex
 	result Imported
+	last   Seq   // of what was appended
 	failed error // the server cannot store
 }
 
@@ -286,8 +288,8 @@ func (imp *importer) add(ctx context.Context, name string, block BlockID, typ st
 		return err
 	}
 	req := Append{Key: BlockKey{imp.heap, block}, Author: imp.author, Update: state, Type: typ, Whole: true, MaxBytes: maxImportState}
-	done := func(_ Appended, err error) {
-		imp.added(name, err)
+	done := func(a Appended, err error) {
+		imp.added(name, a.Seq, err)
 		imp.memory.Release(room)
 		imp.pending.Done()
 	}
@@ -311,7 +313,7 @@ func (imp *importer) add(ctx context.Context, name string, block BlockID, typ st
 }
 
 // added counts what became of an append.
-func (imp *importer) added(name string, err error) {
+func (imp *importer) added(name string, seq Seq, err error) {
 	if err != nil {
 		if errors.Is(err, ErrUnavailable) {
 			imp.mu.Lock()
@@ -328,4 +330,5 @@ func (imp *importer) added(name string, err error) {
 	imp.mu.Lock()
 	defer imp.mu.Unlock()
 	imp.result.Blocks++
+	imp.last = max(imp.last, seq)
 }

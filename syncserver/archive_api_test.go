@@ -70,7 +70,6 @@ func TestImportTakesForms(t *testing.T) {
 	if a.at("imported") != 1.0 {
 		t.Errorf("imported %s", a.text)
 	}
-	s.settle(t)
 	if a := s.as(t, "ada", "POST", "/api/heap", object{"heap_id": "h", "query": "world"}); a.at("blocks.0.title") != "Hello" {
 		t.Errorf("the note is %s", a.text)
 	}

@@ -119,7 +119,7 @@ func tagOf(path string) string {
 		return "auth"
 	case "file", "stream", "status", "upload":
 		return "files"
-	case "block", "block_updates", "heap", "heaps", "heap_count", "search", "workspaces", "invites":
+	case "block", "block_updates", "heap", "heaps", "heap_count", "search", "workspaces", "invites", "trash":
 		return "heaps"
 	}
 	return "instance"
