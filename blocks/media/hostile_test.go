@@ -335,7 +335,7 @@ func TestConfinementHolds(t *testing.T) {
 		if out, err := exec.CommandContext(t.Context(), "bash", "-c", script).CombinedOutput(); err != nil {
 			t.Errorf("%s does not even work outside: %v\n%s", name, err, out)
 		}
-		if _, err := media.Confined(t.Context(), media.Limits{}, "/usr/bin/bash", "-c", script); err == nil {
+		if _, err := media.Confined(t.Context(), media.Limits{}, "/usr/bin/bash", "-c", script+" && true"); err == nil {
 			t.Errorf("%s works inside", name)
 		}
 	}
