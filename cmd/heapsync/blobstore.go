@@ -10,11 +10,15 @@ import (
 	"github.com/heapsync/heapsync/storage/s3"
 )
 
-// openBlobs opens where files are kept: a folder beside the database, or a bucket if one
-// is named.
-func openBlobs(ctx context.Context, cfg *config) (_ blocks.Blobs, done func(), err error) {
+// openBlobs opens where files are kept: a folder beside the database, which beside lets
+// a server have open, or a bucket if one is named.
+func openBlobs(ctx context.Context, cfg *config, beside bool) (_ blocks.Blobs, done func(), err error) {
 	if cfg.S3Bucket == "" {
-		store, err := disk.Open(filepath.Join(cfg.Data, blobsName))
+		folder := filepath.Join(cfg.Data, blobsName)
+		if beside {
+			return disk.View(folder), func() {}, nil
+		}
+		store, err := disk.Open(folder)
 		return store, func() {}, err
 	}
 	store, err := s3.Open(ctx, s3.Config{

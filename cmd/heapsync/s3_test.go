@@ -9,7 +9,9 @@ import (
 	"mime/multipart"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/heapsync/heapsync/storage/blobtest"
@@ -24,10 +26,9 @@ func TestFilesLiveInABucket(t *testing.T) {
 	}
 	defer s3.Stop()
 	dir := t.TempDir()
-	start := func() *process {
-		return startServer(t, dir, "--s3-endpoint", s3.Endpoint, "--s3-bucket", s3.Bucket, "--s3-access-key", s3.AccessKey,
-			"--s3-secret-key", s3.SecretKey, "--s3-prefix", "test/", "--s3-style", "path")
-	}
+	settings := []string{"--s3-endpoint", s3.Endpoint, "--s3-bucket", s3.Bucket, "--s3-access-key", s3.AccessKey,
+		"--s3-secret-key", s3.SecretKey, "--s3-prefix", "test/", "--s3-style", "path"}
+	start := func() *process { return startServer(t, dir, settings...) }
 	p := start()
 	device, err := newDemoDevice(p.url)
 	if err != nil {
@@ -99,5 +100,9 @@ func TestFilesLiveInABucket(t *testing.T) {
 	res, got = request("GET", "/api/stream/f/film.mp4", nil, "Range", "bytes=17000000-17000099")
 	if res.StatusCode != 206 || !bytes.Equal(got, content[17_000_000:17_000_100]) {
 		t.Errorf("a range: %s, %d bytes", res.Status, len(got))
+	}
+	out, err := exec.Command(binary, append([]string{"blobs", "verify", "--data", dir}, settings...)...).CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "1 blobs (20971520 bytes): 0 damaged, 0 missing") {
+		t.Errorf("blobs verify: %v, %s", err, out)
 	}
 }

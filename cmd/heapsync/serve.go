@@ -113,7 +113,7 @@ func serve(ctx context.Context, cfg *config, stdout io.Writer, stderr *os.File) 
 		cfg.PublicURL = local
 	}
 
-	files, closeFiles, err := openBlobs(ctx, cfg)
+	files, closeFiles, err := openBlobs(ctx, cfg, false)
 	if err != nil {
 		return err
 	}
