@@ -30,9 +30,12 @@ import (
 //     Yjs applies;
 //   - notes/<title>.md is what is to be read of it, as Markdown; links to other blocks
 //     are links to their notes;
-//   - blocks.jsonl has a line for each block: what it is, its relations, its entries.
+//   - files/<hash> are the bytes of a file, under their SHA-256;
+//   - blocks.jsonl has a line for each block: what it is, its relations, its file, its
+//     entries.
 //
-// To import it only the states are read, and the types in blocks.jsonl.
+// To import it only the states and the files are read, and in blocks.jsonl the types of
+// blocks and which files they have.
 
 // exportFormat is the version of the above.
 const exportFormat = 1
@@ -64,7 +67,7 @@ func (in *Instance) Export(ctx context.Context, user UserID, heap HeapID, begin 
 	if name == "" {
 		name = string(heap)
 	}
-	ex := exporter{Instance: in, zip: zip.NewWriter(begin(name + ".zip")), names: map[string]int{}, notes: map[BlockID]string{}, done: map[Ref]bool{}}
+	ex := exporter{Instance: in, zip: zip.NewWriter(begin(name + ".zip")), names: map[string]int{}, notes: map[BlockID]string{}, done: map[Ref]bool{}, sent: map[Hash]bool{}}
 	ex.zip.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 	ex.list.open()
 	manifest, err := json.MarshalIndent(exportManifest{
@@ -136,6 +139,7 @@ type exporter struct {
 	names map[string]int     // of notes, lower case: how many would like to have it
 	notes map[BlockID]string // the names that blocks have
 	done  map[Ref]bool       // a block that is written meanwhile is listed again
+	sent  map[Hash]bool      // files whose bytes are written
 }
 
 // write adds an entry that was last changed at a time (ms).
@@ -234,6 +238,11 @@ func (ex *exporter) block(ctx context.Context, head Head) error {
 	if err := ex.write(line.State, line.UpdatedAt, state); err != nil {
 		return err
 	}
+	if line.File, err = ex.file(ctx, head.Key, line.UpdatedAt); errors.Is(err, ErrNotFound) {
+		line.Error = "the bytes of its file are missing"
+	} else if err != nil {
+		return err
+	}
 	name, ok := ex.notes[line.BlockID]
 	if !ok {
 		name = ex.noteName(line.Title)
@@ -260,6 +269,40 @@ func (ex *exporter) relink(note string) string {
 		}
 		return "](" + (&url.URL{Path: name + ".md"}).EscapedPath() + ")"
 	})
+}
+
+// file writes the bytes of the block's file, unless they are written. It returns nil if
+// the block has none, and ErrNotFound too if the bytes are missing.
+func (ex *exporter) file(ctx context.Context, key BlockKey, at int64) (*exportedFile, error) {
+	if ex.files.blobs == nil {
+		return nil, nil
+	}
+	f, err := ex.store.FileOf(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	line := &exportedFile{Hash: f.Hash.String(), Name: f.Name, Size: f.Size, Mime: f.Mime, Entry: filesFolder + f.Hash.String()}
+	if ex.sent[f.Hash] {
+		return line, nil
+	}
+	blob, err := ex.files.blobs.Open(ctx, f.Hash)
+	if err != nil {
+		return nil, err
+	}
+	defer blob.Close()
+	// Media do not get smaller, and stored they can be read where they lie.
+	w, err := ex.zip.CreateHeader(&zip.FileHeader{Name: line.Entry, Method: zip.Store, Modified: time.UnixMilli(at).UTC()})
+	if err != nil {
+		return nil, err
+	}
+	if n, err := io.Copy(w, blob); err != nil || n != f.Size {
+		return nil, fmt.Errorf("blob %s has %d bytes, not %d: %w", f.Hash, n, f.Size, errors.Join(err, ErrCorrupt))
+	}
+	ex.sent[f.Hash] = true
+	return line, nil
 }
 
 // markdownOf returns what is to be read in a document: its XML roots, else its texts.

@@ -39,6 +39,9 @@ const (
 	CodeBadName     = "bad_name"    // leaves the archive, or is no block id
 	CodeUnreadable  = "unreadable"  // its bytes are damaged, or not of the size that is said
 	CodeUnsupported = "unsupported" // nothing that this server imports
+
+	CodeHashMismatch = "hash_mismatch"  // not the bytes that the archive says
+	CodeQuota        = "quota_exceeded" // there is no room for the file
 )
 
 const (
@@ -47,6 +50,7 @@ const (
 	blocksName   = "blocks.jsonl"
 	statesFolder = "states/"
 	notesFolder  = "notes/"
+	filesFolder  = "files/"
 	stateSuffix  = ".yjs"
 
 	// maxDirectory bounds the bytes of an archive's table of contents, which is kept in
@@ -66,7 +70,7 @@ const (
 // import the same again changes nothing. An archive that unpacks to more than
 // Limits.ImportBytes is ErrTooLarge, and what came before stays imported; one that
 // cannot be read at all is ErrInvalid.
-func (in *Instance) Import(ctx context.Context, author Author, heap HeapID, archive io.ReaderAt, size int64) (Imported, error) {
+func (in *Instance) Import(ctx context.Context, author Author, heap HeapID, archive io.ReaderAt, size int64, limit FileLimits) (Imported, error) {
 	if err := in.Require(ctx, author.User, heap, RoleEditor); err != nil {
 		return Imported{}, err
 	}
@@ -82,7 +86,7 @@ func (in *Instance) Import(ctx context.Context, author Author, heap HeapID, arch
 		return Imported{}, fmt.Errorf("not a zip archive: %v: %w", err, ErrInvalid)
 	}
 	toc.left = -1
-	imp := &importer{Instance: in, author: author, heap: heap, left: in.limits.ImportBytes, memory: semaphore.NewWeighted(importMemory)}
+	imp := &importer{Instance: in, author: author, heap: heap, limit: limit, left: in.limits.ImportBytes, memory: semaphore.NewWeighted(importMemory)}
 	entries := imp.entries(z.File)
 	if _, export := entries[manifestName]; export {
 		err = imp.export(ctx, entries)
@@ -119,6 +123,7 @@ type importer struct {
 	author Author
 	heap   HeapID
 	left   int64 // bytes that may still be unpacked
+	limit  FileLimits
 
 	pending sync.WaitGroup
 	memory  *semaphore.Weighted // bytes that wait for the disk
@@ -201,7 +206,7 @@ func (imp *importer) read(f *zip.File, limit int64) ([]byte, error) {
 
 // export stores the states of an exported heap.
 func (imp *importer) export(ctx context.Context, entries map[string]*zip.File) error {
-	types, err := imp.types(entries[blocksName])
+	list, err := imp.list(entries[blocksName])
 	if err != nil {
 		return err
 	}
@@ -224,11 +229,12 @@ func (imp *importer) export(ctx context.Context, entries map[string]*zip.File) e
 		if err != nil {
 			return err
 		}
-		if err := imp.add(ctx, f.Name, block, types[block], state); err != nil {
+		if err := imp.add(ctx, f.Name, block, list.types[block], state); err != nil {
 			return err
 		}
 	}
-	return nil
+	imp.pending.Wait() // files are of blocks that are there
+	return imp.exportedFiles(ctx, list.files, entries)
 }
 
 // exportedBlock is a line of blocks.jsonl.
@@ -241,9 +247,19 @@ type exportedBlock struct {
 	UpdatedAt int64            `json:"updated_at,omitempty"`
 	TrashedAt int64            `json:"trashed_at,omitempty"`
 	Relations []exportRelation `json:"relations,omitempty"`
+	File      *exportedFile    `json:"file,omitempty"`
 	State     string           `json:"state,omitempty"` // the entry of its Yjs state
 	Note      string           `json:"note,omitempty"`  // the entry of its Markdown
 	Error     string           `json:"error,omitempty"` // why it has no state
+}
+
+// exportedFile is a block's file, and the entry of its bytes.
+type exportedFile struct {
+	Hash  string `json:"hash"`
+	Name  string `json:"name,omitempty"`
+	Size  int64  `json:"size"`
+	Mime  string `json:"mime,omitempty"`
+	Entry string `json:"entry"`
 }
 
 type exportRelation struct {
@@ -252,27 +268,38 @@ type exportRelation struct {
 	Target BlockID `json:"target"`
 }
 
-// types reads what the creators of blocks said that they are.
-func (imp *importer) types(f *zip.File) (map[BlockID]string, error) {
-	types := map[BlockID]string{}
+// exportList is what is read of blocks.jsonl.
+type exportList struct {
+	types map[BlockID]string // what the creators of blocks said that they are
+	files map[BlockID]exportedFile
+}
+
+func (imp *importer) list(f *zip.File) (exportList, error) {
+	list := exportList{map[BlockID]string{}, map[BlockID]exportedFile{}}
 	if f == nil {
-		return types, nil
+		return list, nil
 	}
-	list, err := imp.read(f, maxManifest)
+	lines, err := imp.read(f, maxManifest)
 	if e, ok := errors.AsType[errEntry](err); ok {
 		imp.fail(f.Name, string(e))
-		return types, nil
+		return list, nil
 	}
 	if err != nil {
-		return nil, err
+		return list, err
 	}
-	for line := range bytes.Lines(list) {
+	for line := range bytes.Lines(lines) {
 		var b exportedBlock
-		if json.Unmarshal(line, &b) == nil && len(b.Type) <= maxTypeLen {
-			types[b.BlockID] = b.Type
+		if json.Unmarshal(line, &b) != nil || !validID(string(b.BlockID)) {
+			continue
+		}
+		if len(b.Type) <= maxTypeLen {
+			list.types[b.BlockID] = b.Type
+		}
+		if b.File != nil {
+			list.files[b.BlockID] = *b.File
 		}
 	}
-	return types, nil
+	return list, nil
 }
 
 // add appends a state, and returns an error if nothing more can be stored.

@@ -29,14 +29,24 @@ const (
 	blockLink = "#block/"
 )
 
-// notes are the Markdown files of a folder, and the blocks they become.
+// notes are the files of a folder, and the blocks they become.
 type notes struct {
-	byPath map[string]BlockID // without suffix, lower case
+	byPath map[string]BlockID // lower case, of Markdown files without suffix
 	byName map[string]BlockID // the last part of the path; the shallowest file wins
 }
 
-// folder makes a note of each Markdown file, and a folder of each folder. Ids are made of
-// the heap and the path, so that the same file is imported once.
+// add notes the block of a file that is called stem.
+func (n *notes) add(stem string, id BlockID) {
+	stem = strings.ToLower(stem)
+	n.byPath[stem] = id
+	if _, taken := n.byName[path.Base(stem)]; !taken {
+		n.byName[path.Base(stem)] = id
+	}
+}
+
+// folder makes a note of each Markdown file, a file of each other one, and a folder of
+// each folder. Ids are made of the heap and the path, so that the same file is imported
+// once.
 func (imp *importer) folder(ctx context.Context, entries map[string]*zip.File) error {
 	names := slices.SortedFunc(maps.Keys(entries), func(a, b string) int {
 		if d := strings.Count(a, "/") - strings.Count(b, "/"); d != 0 {
@@ -48,11 +58,11 @@ func (imp *importer) folder(ctx context.Context, entries map[string]*zip.File) e
 	all := notes{map[string]BlockID{}, map[string]BlockID{}}
 	there := map[BlockID]bool{}
 	ids := map[string]BlockID{}
-	var files []string
+	var files, attachments []string
 	for _, name := range names {
 		file := strings.TrimPrefix(name, base)
-		stem, ok := markdownStem(file)
-		if !ok {
+		stem, isNote := markdownStem(file)
+		if !isNote && imp.files.blobs == nil {
 			imp.fail(entries[name].Name, CodeUnsupported)
 			continue
 		}
@@ -61,11 +71,12 @@ func (imp *importer) folder(ctx context.Context, entries map[string]*zip.File) e
 			return err
 		}
 		there[id], ids[name] = exists, id
-		files = append(files, name)
-		stem = strings.ToLower(stem)
-		all.byPath[stem] = id
-		if _, taken := all.byName[path.Base(stem)]; !taken {
-			all.byName[path.Base(stem)] = id
+		if isNote {
+			files = append(files, name)
+			all.add(stem, id)
+		} else {
+			attachments = append(attachments, name)
+			all.add(file, id)
 		}
 	}
 	folders := map[string]BlockID{".": ""}
@@ -90,6 +101,24 @@ func (imp *importer) folder(ctx context.Context, entries map[string]*zip.File) e
 		}
 		state := noteState(file, string(bytes.ToValidUTF8(src, []byte("\ufffd"))), parent, entries[name].Modified, &all)
 		if err := imp.add(ctx, entries[name].Name, id, "note", state); err != nil {
+			return err
+		}
+	}
+	for _, name := range attachments {
+		file := strings.TrimPrefix(name, base)
+		parent, err := imp.makeFolders(ctx, path.Dir(file), folders)
+		if err != nil {
+			return err
+		}
+		if !there[ids[name]] {
+			doc := ydoc.NewDoc(ydoc.Options{})
+			doc.Transact(func() { describe(doc, fileType, path.Base(file), parent) })
+			if err := imp.add(ctx, entries[name].Name, ids[name], fileType, doc.Encode(ydoc.V1)); err != nil {
+				return err
+			}
+			imp.pending.Wait() // the file is of a block that is there
+		}
+		if err := imp.file(ctx, entries[name], NewFile{Key: BlockKey{imp.heap, ids[name]}, Name: path.Base(file)}, nil); err != nil {
 			return err
 		}
 	}
@@ -235,11 +264,10 @@ func (n *notes) find(dir, target string, wiki bool) (BlockID, bool) {
 		if strings.Contains(target, ":") {
 			return "", false
 		}
-		stem, ok := markdownStem(target)
-		if !ok {
-			return "", false
+		if stem, ok := markdownStem(target); ok {
+			target = stem
 		}
-		id, ok := n.byPath[strings.ToLower(path.Join(dir, stem))]
+		id, ok := n.byPath[strings.ToLower(path.Join(dir, target))]
 		return id, ok
 	}
 	target = strings.ToLower(strings.TrimSpace(target))

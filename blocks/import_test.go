@@ -36,7 +36,7 @@ func archive(t testing.TB, files ...string) []byte {
 }
 
 func (w *world) load(user blocks.UserID, zip []byte) (blocks.Imported, error) {
-	return w.Import(w.t.Context(), blocks.Author{User: user}, "h", bytes.NewReader(zip), int64(len(zip)))
+	return w.Import(w.t.Context(), blocks.Author{User: user}, "h", bytes.NewReader(zip), int64(len(zip)), blocks.FileLimits{})
 }
 
 // note is what a test wants to know of a block.

@@ -453,7 +453,9 @@ func (u *uploads) clean(ctx context.Context) error {
 		}
 		there, err := u.store.UploadExists(ctx, id)
 		if err == nil && !there {
-			err = os.Remove(u.path(id))
+			if err = os.Remove(u.path(id)); errors.Is(err, fs.ErrNotExist) {
+				err = nil // the upload ended a moment ago, and its file with it
+			}
 		}
 		errs = append(errs, err)
 	}

@@ -72,7 +72,11 @@ func (s *Server) importHeap(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("keep the archive: %w", err)
 	}
-	done, err := s.Blocks.Import(r.Context(), authorOf(r), heap, file, size)
+	var limits blocks.NewFile
+	if err := s.limitFile(r, &limits); err != nil {
+		return err
+	}
+	done, err := s.Blocks.Import(r.Context(), authorOf(r), heap, file, size, blocks.FileLimits{UserBytes: limits.UserBytes, FileBytes: limits.FileBytes})
 	if err != nil {
 		return err
 	}
