@@ -159,7 +159,19 @@ func (s *Store) rest(ctx context.Context, r *sql.Tx, heap int64, after blocks.Se
 			(SELECT count(*) FROM blocks WHERE heap = ?1 AND seq > ?2 AND deleted_at > 0)
 		FROM blocks WHERE heap = ?1 AND seq > ?2`, heap, after).Scan(&rest.changed, &rest.deleted)
 	rest.changed -= rest.deleted
+	if err == nil {
+		s.remember(pageEnd{heap, after}, rest)
+	}
 	return rest, err
+}
+
+func (s *Store) remember(end pageEnd, rest pageRest) {
+	s.restsMu.Lock()
+	defer s.restsMu.Unlock()
+	if len(s.rests) >= maxRests {
+		clear(s.rests)
+	}
+	s.rests[end] = rest
 }
 
 // keepRest remembers what comes after a page.
@@ -174,12 +186,7 @@ func (s *Store) keepRest(heap int64, rest pageRest, page *blocks.Page) {
 			rest.changed--
 		}
 	}
-	s.restsMu.Lock()
-	defer s.restsMu.Unlock()
-	if len(s.rests) >= maxRests {
-		clear(s.rests)
-	}
-	s.rests[pageEnd{heap, page.Next}] = rest
+	s.remember(pageEnd{heap, page.Next}, rest)
 }
 
 // Seqs implements [blocks.Changes].
