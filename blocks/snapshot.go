@@ -40,7 +40,7 @@ func (f *folder) consider(head Head) {
 
 // idleTail is from how many updates on the tail of a block is folded that nobody has
 // open any more: reading them takes the next one who opens it longer than a snapshot.
-const idleTail = 128
+const idleTail = 32
 
 // left queues a block that nobody has open any more.
 func (f *folder) left(head Head) {
