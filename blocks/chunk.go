@@ -239,7 +239,7 @@ func (w *chunkWriter) store(ctx context.Context) error {
 	s.saving.RLock()
 	defer s.saving.RUnlock()
 	if err := s.syncs.sync(s.file); err != nil {
-		return fmt.Errorf("sync chunk: %w: %w", ErrFailed, err)
+		return err
 	}
 	s.mu.Lock()
 	p := s.up.HashProgress
@@ -288,8 +288,8 @@ func (w *chunkWriter) replace(ctx context.Context, other *os.File, at int64) err
 	if _, err := io.Copy(io.NewOffsetWriter(s.file, at), io.NewSectionReader(other, 0, w.to-at)); err != nil {
 		return fmt.Errorf("replace chunk: %w", fullDisk(err))
 	}
-	if err := s.file.Sync(); err != nil {
-		return fmt.Errorf("sync chunk: %w: %w", ErrFailed, err)
+	if err := s.syncs.sync(s.file); err != nil {
+		return err
 	}
 	if err := w.save(ctx, true, p); err != nil {
 		return err

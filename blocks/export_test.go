@@ -38,3 +38,9 @@ func WordsOf(s string) (words []string, places [][2]int) {
 // Excerpt and RangesOf are what searches show of a text and of a title.
 func Excerpt(text string, q Query) (string, []Range) { return excerpt(text, q.Terms) }
 func RangesOf(text string, q Query) []Range          { return rangesOf(text, q.Terms) }
+
+// GroupSync is groupSync.
+type GroupSync struct{ groupSync }
+
+// Sync is sync.
+func (g *GroupSync) Sync(file interface{ Sync() error }) error { return g.sync(file) }

@@ -114,14 +114,12 @@ func (in *Instance) rewindOne(ctx context.Context, author Author, head Head, at 
 func (in *Instance) trashNew(ctx context.Context, author Author, head Head, dry bool, done *Rewound) error {
 	trashed := false
 	edit := func(_ Head, doc *ydoc.Doc) error {
-		about := doc.Map(aboutRoot)
-		was, _ := about.Value("trashed_at")
-		if when, ok := was.(float64); ok && when > 0 && !math.IsInf(when, 1) {
+		if isTrashed(doc) {
 			return nil
 		}
 		trashed = true
 		if !dry {
-			about.Set("trashed_at", float64(in.now().UnixMilli()))
+			doc.Map(aboutRoot).Set(trashKey, in.now().UnixMilli())
 		}
 		return nil
 	}

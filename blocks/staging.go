@@ -134,7 +134,7 @@ func (u *uploads) release(k uploadKey, s *staged) {
 		if len(u.active) <= maxIdleUploads {
 			return
 		}
-		if idle.refs == 0 {
+		if idle.refs == 0 && idle.syncs.err() == nil { // the others must not be forgotten
 			delete(u.active, other)
 		}
 	}
@@ -410,30 +410,40 @@ type groupSync struct {
 	askedMu sync.Mutex
 	asked   int64
 	// mu is held while a sync runs; done is what was asked when the last one that went
-	// well began.
-	mu   sync.Mutex
-	done int64
+	// well began, and failed what one ended with that did not. After that the system
+	// takes for written what is not: no later sync can be believed.
+	mu     sync.Mutex
+	done   int64
+	failed error
 }
 
 // sync returns when all that was written to file before is on disk.
-func (g *groupSync) sync(file *os.File) error {
+func (g *groupSync) sync(file interface{ Sync() error }) error {
 	g.askedMu.Lock()
 	g.asked++
 	mine := g.asked
 	g.askedMu.Unlock()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.done >= mine {
-		return nil
+	if g.done >= mine || g.failed != nil {
+		return g.failed
 	}
 	g.askedMu.Lock()
 	covers := g.asked
 	g.askedMu.Unlock()
 	if err := file.Sync(); err != nil {
-		return err
+		g.failed = fmt.Errorf("sync chunk: %w: %w", ErrFailed, err)
+		return g.failed
 	}
 	g.done = covers
 	return nil
+}
+
+// err is what a sync failed with, ever.
+func (g *groupSync) err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.failed
 }
 
 // clean removes files of uploads that the store does not know, which a crash left.

@@ -23,6 +23,12 @@ type TrashedBlock struct {
 // trashKey is the key in the root map block that says since when.
 const trashKey = "trashed_at"
 
+// isTrashed says whether a document says that it is in the trash.
+func isTrashed(doc *ydoc.Doc) bool {
+	_, trashed := timeOf(doc.Map(aboutRoot), trashKey)
+	return trashed
+}
+
 // follow is how long an edit of the server waits to show in lists.
 const follow = 2 * time.Second
 
@@ -40,9 +46,8 @@ func (in *Instance) TrashBlock(ctx context.Context, author Author, t Target) (Tr
 		return TrashedBlock{}, err
 	}
 	done, err := in.Edit(ctx, author, key, func(_ Head, doc *ydoc.Doc) error {
-		about := doc.Map(aboutRoot)
-		if _, trashed := timeOf(about, trashKey); !trashed {
-			about.Set(trashKey, in.now().UnixMilli())
+		if !isTrashed(doc) {
+			doc.Map(aboutRoot).Set(trashKey, in.now().UnixMilli())
 		}
 		return nil
 	})
@@ -69,11 +74,10 @@ var ErrNotTrashed = errors.New("not in the trash")
 
 func (in *Instance) restore(ctx context.Context, author Author, key BlockKey) (Seq, error) {
 	done, err := in.Edit(ctx, author, key, func(_ Head, doc *ydoc.Doc) error {
-		about := doc.Map(aboutRoot)
-		if _, trashed := timeOf(about, trashKey); !trashed {
+		if !isTrashed(doc) {
 			return ErrNotTrashed
 		}
-		about.Delete(trashKey)
+		doc.Map(aboutRoot).Delete(trashKey)
 		return nil
 	})
 	return done.Seq, err
@@ -240,7 +244,7 @@ func (in *Instance) purgeTrash(ctx context.Context, heap HeapID, before int64) (
 	}
 	err := in.eachTrashed(ctx, heap, before, func(head Head) error {
 		err := in.View(ctx, head.Key, func(now Head, doc *ydoc.Doc) error {
-			if _, trashed := timeOf(doc.Map(aboutRoot), trashKey); trashed {
+			if isTrashed(doc) {
 				doomed = append(doomed, Doomed{now.Ref, now.Seq})
 			}
 			return nil

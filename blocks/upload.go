@@ -314,6 +314,9 @@ func (in *Instance) CompleteUpload(ctx context.Context, author Author, key Block
 	case <-ctx.Done():
 		return File{}, ctx.Err()
 	}
+	if err := s.syncs.err(); err != nil {
+		return File{}, err
+	}
 	missing, gone := s.seal()
 	switch {
 	case gone: // somebody else has completed it meanwhile
