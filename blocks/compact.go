@@ -82,6 +82,7 @@ const (
 type compactor struct {
 	log  *Log
 	work chan struct{}
+	turn chan struct{} // has room for one: history is thinned by one at a time
 
 	// mu guards below: a set in order.
 	mu      sync.Mutex
@@ -92,6 +93,7 @@ type compactor struct {
 func (c *compactor) init(l *Log) {
 	c.log = l
 	c.work = make(chan struct{}, 1)
+	c.turn = make(chan struct{}, 1)
 	c.waiting = make(map[BlockKey]bool)
 }
 
@@ -186,6 +188,12 @@ func (l *Log) compactOne(ctx context.Context, key BlockKey) {
 // Compact thins one block's history by policy. What cannot be read, or merged into
 // the very same, stays as it is. A block that is deleted or quarantined is left alone.
 func (l *Log) Compact(ctx context.Context, key BlockKey) error {
+	select {
+	case l.compactor.turn <- struct{}{}:
+		defer func() { <-l.compactor.turn }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	head, err := l.store.Head(ctx, key)
 	if err != nil || head.DeletedAt != 0 || head.Quarantine != "" {
 		return err

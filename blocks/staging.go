@@ -102,7 +102,7 @@ func (u *uploads) acquire(ctx context.Context, key BlockKey, hash Hash) (*staged
 	k := uploadKey{key, hash}
 	u.mu.Lock()
 	s := u.active[k]
-	if s == nil {
+	if s == nil || s.isGone() { // who still has the one that is gone gives it back
 		s = &staged{all: u, completing: make(chan struct{}, 1), writers: map[int64]*chunkWriter{}, moved: make(chan struct{})}
 		u.active[k] = s
 	}
@@ -267,6 +267,12 @@ func (s *staged) ranges(there bool) [][2]int64 {
 func (s *staged) move() {
 	close(s.moved)
 	s.moved = make(chan struct{})
+}
+
+func (s *staged) isGone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gone
 }
 
 // end has nothing come of the upload any more, and removes its bytes.

@@ -349,6 +349,35 @@ func TestQuotaAndFullDiskRefuseBeforeBytesFlow(t *testing.T) {
 	}
 }
 
+// Who still reads of an upload that has ended does not keep the next one from beginning.
+func TestUploadBeginsAnewWhileTheLastIsRead(t *testing.T) {
+	w := newFilesWorld(t, blocks.Limits{})
+	right := noise(2*minChunk, 1)
+	wrong := slices.Clone(right)
+	wrong[0] ^= 1
+	f := newFile("a", right)
+	w.mustBegin("bob", f, blocks.UploadNew)
+	for n := range int64(2) {
+		if _, err := w.PutChunk(t.Context(), author("bob"), f.Key, f.Hash, n, bytes.NewReader(chunkOf(wrong, n)), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reader, err := w.OpenFile(t.Context(), "bob", f.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := w.complete("bob", "a", right); !errors.Is(err, blocks.ErrHashMismatch) {
+		t.Fatalf("complete: %v, want ErrHashMismatch", err)
+	}
+	w.mustBegin("bob", f, blocks.UploadNew)
+	w.put("bob", "a", right, 0, 1)
+	if _, err := w.complete("bob", "a", right); err != nil {
+		t.Fatal(err)
+	}
+	w.wantFile("a", right)
+}
+
 func TestIdleUploadsExpire(t *testing.T) {
 	w := newFilesWorld(t, blocks.Limits{})
 	content := noise(2*minChunk, 1)
