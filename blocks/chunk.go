@@ -278,6 +278,8 @@ func (w *chunkWriter) replace(ctx context.Context, other *os.File, at int64) err
 	s.mark(w.chunk, false)
 	if w.from < s.up.Hashed {
 		s.up.HashProgress = HashProgress{}
+	}
+	if w.from <= s.up.Hashed { // at Hashed: who hashes it now may have read what it was
 		s.epoch++
 	}
 	p := s.up.HashProgress

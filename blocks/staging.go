@@ -109,10 +109,25 @@ func (u *uploads) acquire(ctx context.Context, key BlockKey, hash Hash) (*staged
 	s.refs++
 	u.mu.Unlock()
 	if err := s.open(ctx, key, hash); err != nil {
+		s.mu.Lock()
+		gone := s.gone
+		s.mu.Unlock()
+		if gone {
+			u.forget(k, s)
+		}
 		u.release(k, s)
 		return nil, err
 	}
 	return s, nil
+}
+
+// forget has whoever comes next not find s, which may still be in use, but is gone.
+func (u *uploads) forget(k uploadKey, s *staged) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.active[k] == s {
+		delete(u.active, k)
+	}
 }
 
 func (u *uploads) release(k uploadKey, s *staged) {
@@ -281,6 +296,7 @@ func (s *staged) end() {
 	s.gone = true
 	s.move()
 	s.mu.Unlock()
+	s.all.forget(s.key(), s)
 	if err := os.Remove(s.all.path(s.up.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.all.logger.Warn("bytes of an upload not removed", "err", err)
 	}

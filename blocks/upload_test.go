@@ -588,16 +588,20 @@ func TestFilesFollowDocuments(t *testing.T) {
 	want("taken away", "a", "", blocks.ErrNotFound)
 }
 
-var uploadRuns = flag.Int("upload-runs", 0, "checks of TestUploadsAreAsTheModelSays; 0: rapid's own number")
+var uploadRuns = flag.Int("upload-runs", 1000, "sequences of TestUploadsAreAsTheModelSays")
 
 // TestUploadsAreAsTheModelSays runs random sequences of everything a client can do to one
 // upload, with restarts and kills, against what should be there.
 func TestUploadsAreAsTheModelSays(t *testing.T) {
-	if *uploadRuns > 0 {
-		if err := flag.Set("rapid.checks", fmt.Sprint(*uploadRuns)); err != nil {
-			t.Fatal(err)
-		}
+	runs := *uploadRuns
+	if testing.Short() {
+		runs = min(runs, 100)
 	}
+	checks := flag.Lookup("rapid.checks").Value.String()
+	if err := flag.Set("rapid.checks", fmt.Sprint(runs)); err != nil {
+		t.Fatal(err)
+	}
+	defer flag.Set("rapid.checks", checks)
 	w := newFilesWorld(t, blocks.Limits{})
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
