@@ -1,9 +1,12 @@
 package blocks_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/heapsync/heapsync/blocks"
@@ -31,6 +34,25 @@ func differing(w *world, before map[string]blocks.Digest, prefix string) (change
 		}
 	}
 	return changed, asked
+}
+
+// digestOf is a node's hash as it is defined.
+func (w *world) digestOf(prefix string) string {
+	sums := map[string][32]byte{}
+	err := w.store.Seqs(w.t.Context(), "h", func(block blocks.BlockID, seq blocks.Seq) {
+		if place := fmt.Sprintf("%x", sha256.Sum256([]byte(block))); strings.HasPrefix(place, prefix) {
+			sums[place] = sha256.Sum256(fmt.Appendf(nil, "%s/%d", block, seq))
+		}
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	h := sha256.New()
+	for _, place := range slices.Sorted(maps.Keys(sums)) {
+		sum := sums[place]
+		h.Write(sum[:])
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:16])
 }
 
 func TestDigestFindsTheBlocksThatChanged(t *testing.T) {
@@ -62,6 +84,11 @@ func TestDigestFindsTheBlocksThatChanged(t *testing.T) {
 	}
 	if count := remember(""); count != n {
 		t.Errorf("%d blocks of %d", count, n)
+	}
+	for prefix, d := range before {
+		if want := w.digestOf(prefix); d.Hash != want {
+			t.Errorf("%q has the hash %s, want %s", prefix, d.Hash, want)
+		}
 	}
 	w.put("ada", "b7", word(1, 1, "b"))
 	w.put("ada", "b1234", word(1, 1, "b"))

@@ -23,6 +23,7 @@ type Instance struct {
 	index     Index      // nil: there is none
 	projector *projector // nil as well
 
+	digests digests
 	members memberWatchers
 	trash   trashWatchers
 
@@ -38,6 +39,7 @@ func New(cfg LogConfig) *Instance {
 	in := &Instance{Log: log, store: cfg.Store, now: log.now, index: cfg.Index}
 	in.files = fileConfig{blobs: cfg.Blobs, free: cfg.FreeSpace, mediaType: cfg.MediaType}
 	in.uploads = newUploads(cfg, log)
+	in.digests.init()
 	if cfg.Index != nil {
 		in.projector = newProjector(in, cfg.Index)
 	}

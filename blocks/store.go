@@ -212,6 +212,9 @@ type Changes interface {
 	// counted with after 0 only, on the day of their window's last.
 	UpdateDays(ctx context.Context, after, to Seq, limit int) ([]DayUpdates, Seq, error)
 
+	// HeapSeq is that of a heap's last commit; 0: there is none, or no such heap.
+	HeapSeq(ctx context.Context, heap HeapID) (Seq, error)
+
 	// Seqs calls fn for each block of a heap that is not deleted, as of one moment.
 	Seqs(ctx context.Context, heap HeapID, fn func(BlockID, Seq)) error
 

@@ -189,6 +189,17 @@ func (s *Store) keepRest(heap int64, rest pageRest, page *blocks.Page) {
 	s.remember(pageEnd{heap, page.Next}, rest)
 }
 
+// HeapSeq implements [blocks.Changes].
+func (s *Store) HeapSeq(ctx context.Context, heap blocks.HeapID) (blocks.Seq, error) {
+	var seq blocks.Seq
+	err := s.readers.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM blocks
+		WHERE heap = (SELECT id FROM heaps WHERE heap = ?)`, heap).Scan(&seq)
+	if err != nil {
+		return 0, fmt.Errorf("last seq of %s: %w", heap, readError(err))
+	}
+	return seq, nil
+}
+
 // Seqs implements [blocks.Changes].
 func (s *Store) Seqs(ctx context.Context, heap blocks.HeapID, fn func(blocks.BlockID, blocks.Seq)) error {
 	rows, err := s.readers.QueryContext(ctx, `SELECT b.block, b.seq FROM heaps JOIN blocks b ON b.heap = heaps.id

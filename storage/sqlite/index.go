@@ -218,7 +218,7 @@ func (c indexConnector) Connect(context.Context) (driver.Conn, error) {
 	if c.reads {
 		q.Set("_query_only", "1")
 		q.Set("_txlock", "deferred")
-		q.Set("_cache_size", "-8000")
+		q.Set("_cache_size", "-4000")
 	}
 	return d.Open("file:" + (&url.URL{Path: c.path}).EscapedPath() + "?" + q.Encode())
 }

@@ -242,7 +242,7 @@ func (c connector) dsn() string {
 	}
 	if c.reads {
 		q.Set("_query_only", "1")
-		q.Set("_cache_size", "-8000")
+		q.Set("_cache_size", "-2000")
 	}
 	return "file:" + (&url.URL{Path: c.cfg.Path}).EscapedPath() + "?" + q.Encode()
 }

@@ -352,5 +352,10 @@ func testSeqs(b *bench) {
 	if want := map[blocks.BlockID]blocks.Seq{"a": 5, "b": 3}; !maps.Equal(got, want) {
 		b.Errorf("%v, want %v", got, want)
 	}
+	for heap, want := range map[blocks.HeapID]blocks.Seq{"h": 5, "other": 4, "nowhere": 0} {
+		if seq, err := b.s.HeapSeq(b.Context(), heap); err != nil || seq != want {
+			b.Errorf("seq of %s: %d, %v, want %d", heap, seq, err, want)
+		}
+	}
 	b.must(b.s.Seqs(b.Context(), "nowhere", func(block blocks.BlockID, _ blocks.Seq) { b.Errorf("%s in no heap", block) }))
 }

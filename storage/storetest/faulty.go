@@ -192,6 +192,10 @@ func (f *Faulty) Changed(ctx context.Context, heap blocks.HeapID, after blocks.S
 	return call(ctx, f, "Changed", func() (blocks.Page, error) { return f.Store.Changed(ctx, heap, after, since, limit) })
 }
 
+func (f *Faulty) HeapSeq(ctx context.Context, heap blocks.HeapID) (blocks.Seq, error) {
+	return call(ctx, f, "HeapSeq", func() (blocks.Seq, error) { return f.Store.HeapSeq(ctx, heap) })
+}
+
 func (f *Faulty) Seqs(ctx context.Context, heap blocks.HeapID, fn func(blocks.BlockID, blocks.Seq)) error {
 	return f.call(ctx, "Seqs", func() error { return f.Store.Seqs(ctx, heap, fn) })
 }
