@@ -109,7 +109,7 @@ type Files interface {
 }
 
 // BlobRefs finds the blobs that nothing refers to: no file, not even one that was dropped,
-// and no upload. They are marked, and only what was marked for long is deleted.
+// no upload, and no picture of one of these. They are marked, and only what was marked for long is deleted.
 type BlobRefs interface {
 	// ForgetFiles forgets files that were dropped before (ms), at most limit, and says how
 	// many.
@@ -120,11 +120,12 @@ type BlobRefs interface {
 	// MarkedBlobs lists those that were marked before (ms), at most limit.
 	MarkedBlobs(ctx context.Context, before int64, limit int) ([]Hash, error)
 	// ReleaseBlob says whether the bytes of a marked blob may be deleted. If something
-	// refers to it by now, they may not, and the mark is taken off.
+	// refers to it by now, they may not, and the mark is taken off. If they may, what was
+	// found out and made of them is forgotten, and that they are a picture of something.
 	ReleaseBlob(ctx context.Context, hash Hash) (may bool, err error)
 	// RemoveBlob forgets a blob that was released and to which nothing refers.
 	RemoveBlob(ctx context.Context, hash Hash) error
-	// BlobsOf lists the blobs that files refer to, those after a hash, in order, at most
-	// limit.
+	// BlobsOf lists the blobs that files refer to, and the pictures of such files, those
+	// after a hash, in order, at most limit.
 	BlobsOf(ctx context.Context, after Hash, limit int) ([]BlobSize, error)
 }

@@ -290,4 +290,6 @@ type Store interface {
 	Uploads
 	Files
 	BlobRefs
+	Sources
+	Pictures
 }

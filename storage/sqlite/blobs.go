@@ -9,8 +9,11 @@ import (
 	"github.com/heapsync/heapsync/blocks"
 )
 
-// unreferenced is what is true of a row of blobs that nothing refers to.
-const unreferenced = `NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash) AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.hash = blobs.hash)`
+// unreferenced is what is true of a row of blobs that nothing refers to. Pictures go with
+// what they were made of: when no block has that, they are marked in the same sweep.
+const unreferenced = `NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash) AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.hash = blobs.hash)
+	AND NOT EXISTS (SELECT 1 FROM derived d WHERE d.blob = blobs.hash
+		AND (EXISTS (SELECT 1 FROM files WHERE files.hash = d.hash) OR EXISTS (SELECT 1 FROM uploads WHERE uploads.hash = d.hash)))`
 
 // leaving is the marked_at of a blob whose bytes are being deleted.
 const leaving = 1
@@ -77,6 +80,14 @@ func (s *Store) ReleaseBlob(ctx context.Context, hash blocks.Hash) (may bool, er
 		}
 		n, err := t.affected(`UPDATE blobs SET marked_at = ? WHERE hash = ? AND marked_at > 0`, leaving, hash[:])
 		may = n > 0
+		if err != nil || !may {
+			return err
+		}
+		// What was made of these bytes, or is these bytes, is not to be found any more.
+		if _, err := t.exec(`DELETE FROM derived WHERE blob = ?`, hash[:]); err != nil {
+			return err
+		}
+		_, err = t.exec(`DELETE FROM sources WHERE hash = ?`, hash[:])
 		return err
 	})
 	if err != nil {
@@ -100,7 +111,9 @@ func (s *Store) RemoveBlob(ctx context.Context, hash blocks.Hash) error {
 // BlobsOf implements [blocks.BlobRefs].
 func (s *Store) BlobsOf(ctx context.Context, after blocks.Hash, limit int) ([]blocks.BlobSize, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT hash, size FROM blobs WHERE hash > ?
-		AND EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash) ORDER BY hash LIMIT ?`, after[:], limit)
+		AND (EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash)
+			OR EXISTS (SELECT 1 FROM derived d WHERE d.blob = blobs.hash AND d.status = 'ready' AND EXISTS (SELECT 1 FROM files WHERE files.hash = d.hash)))
+		ORDER BY hash LIMIT ?`, after[:], limit)
 	if err != nil {
 		return nil, fmt.Errorf("list blobs of files: %w", readError(err))
 	}

@@ -47,7 +47,8 @@ func (s *Store) AddFile(ctx context.Context, f blocks.File) error {
 			return err
 		}
 		_, err = t.exec(`INSERT INTO files (block, hash, heap, size, name, mime, user, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET name = excluded.name, mime = excluded.mime, dropped_at = 0`,
+			ON CONFLICT DO UPDATE SET name = excluded.name, mime = excluded.mime,
+				described = CASE dropped_at WHEN 0 THEN described ELSE 0 END, dropped_at = 0`,
 			ref, f.Hash[:], heap, f.Size, f.Name, f.Mime, f.User, f.At)
 		return err
 	})

@@ -70,6 +70,11 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"BlocksHaveTheFilesTheyWereGiven", testFiles},
 		{"FilesAreKnownToWhoCanReadThem", testKnownFiles},
 		{"BlobsAreMarkedBeforeTheyGo", testBlobRefs},
+		{"SourcesAreTakenInTurn", testSources},
+		{"WhatWasRunningIsRecovered", testRecovery},
+		{"BlocksAreDescribedOnce", testUndescribed},
+		{"PicturesBelongToTheirSource", testPictures},
+		{"PicturesGoWithTheirSource", testPictureRefs},
 		{"ReopenKeepsAll", testReopen},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
