@@ -288,3 +288,22 @@ func TestPagesOfHistoryAreBoundedInBytes(t *testing.T) {
 	}
 	w.check()
 }
+
+// A version from before a block was put into the trash brings it back from there.
+func TestRestoreBringsBackFromTheTrash(t *testing.T) {
+	w := makeWorld(t, blocks.Limits{}, true)
+	w.write("a", titled("A"))
+	named, err := w.NameVersion(t.Context(), ada, target("a"), "before")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.TrashBlock(t.Context(), ada, target("a")); err != nil {
+		t.Fatal(err)
+	}
+	w.wantTrash("a")
+	if _, err := w.RestoreVersion(t.Context(), ada, target("a"), named.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.shown()
+	w.wantTrash()
+}
