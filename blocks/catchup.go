@@ -22,7 +22,7 @@ type catchUp struct {
 func (c *catchUp) restart() { *c = catchUp{p: c.p} }
 
 const (
-	catchUpPage = 200
+	catchUpPage = 1000
 	countedRows = 50_000 // of the log, in one step
 )
 

@@ -22,7 +22,7 @@ const (
 	// longer: a huge document must not keep a core busy.
 	slowFactor = 10
 	// A transaction on the index has as many blocks and bytes of text at most.
-	projectBlocks = 256
+	projectBlocks = 1000
 	projectBytes  = 8 << 20
 	// maxDirty is how many blocks may wait to be read. Beyond it the heads are asked
 	// which they are.

@@ -45,7 +45,7 @@ func (s *Store) moveTime(ctx context.Context) {
 func (s *Store) Changed(ctx context.Context, heap blocks.HeapID, after blocks.Seq, since int64, limit int) (blocks.Page, error) {
 	s.moveTime(ctx)
 	var page blocks.Page
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		// The time comes first: the view begins with the first read.
 		err := r.QueryRowContext(ctx, `SELECT at + 1 FROM clock`).Scan(&page.ServerTime)
 		if err != nil {
@@ -76,7 +76,7 @@ func (s *Store) Changed(ctx context.Context, heap blocks.HeapID, after blocks.Se
 // seqBefore returns the seq after which the blocks come that were committed at
 // since or later. Seq and commit time grow together, so the walk back through the
 // index ends at the first older block.
-func seqBefore(ctx context.Context, r *sql.Tx, heap, since int64) (blocks.Seq, error) {
+func seqBefore(ctx context.Context, r *connTx, heap, since int64) (blocks.Seq, error) {
 	if since <= 0 {
 		return 0, nil
 	}
@@ -89,7 +89,7 @@ func seqBefore(ctx context.Context, r *sql.Tx, heap, since int64) (blocks.Seq, e
 	return seq, err
 }
 
-func (s *Store) readPage(ctx context.Context, r *sql.Tx, heap int64, after blocks.Seq, limit int, page *blocks.Page) error {
+func (s *Store) readPage(ctx context.Context, r *connTx, heap int64, after blocks.Seq, limit int, page *blocks.Page) error {
 	rest, err := s.rest(ctx, r, heap, after)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ type pageEnd struct {
 
 // rest counts what comes after a seq: all of it is known, and the rest of a page that was
 // read is what was there less the page, until the heap changes. Only else it is counted.
-func (s *Store) rest(ctx context.Context, r *sql.Tx, heap int64, after blocks.Seq) (pageRest, error) {
+func (s *Store) rest(ctx context.Context, r *connTx, heap int64, after blocks.Seq) (pageRest, error) {
 	var rest pageRest
 	err := r.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM blocks WHERE heap = ?`, heap).Scan(&rest.last)
 	if err != nil {
@@ -235,7 +235,7 @@ const msPerDay = 24 * 60 * 60 * 1000
 func (s *Store) UpdateDays(ctx context.Context, after, to blocks.Seq, limit int) ([]blocks.DayUpdates, blocks.Seq, error) {
 	var days []blocks.DayUpdates
 	last := to
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		if after == 0 {
 			_, _, err := countDays(ctx, r, &days, `SELECT heaps.heap, w.last_at / ?2, sum(w.updates), 0
 				FROM history w JOIN blocks b ON b.ref = w.block JOIN heaps ON heaps.id = b.heap WHERE w.to_seq <= ?1 GROUP BY 1, 2`, to, msPerDay)
@@ -260,7 +260,7 @@ func (s *Store) UpdateDays(ctx context.Context, after, to blocks.Seq, limit int)
 
 // countDays adds what query counts to days. It returns how many updates that were, and
 // the last seq.
-func countDays(ctx context.Context, r *sql.Tx, days *[]blocks.DayUpdates, query string, args ...any) (n int64, last blocks.Seq, err error) {
+func countDays(ctx context.Context, r *connTx, days *[]blocks.DayUpdates, query string, args ...any) (n int64, last blocks.Seq, err error) {
 	rows, err := r.QueryContext(ctx, query, args...)
 	if err != nil {
 		return 0, 0, err

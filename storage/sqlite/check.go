@@ -43,7 +43,7 @@ type Summary struct {
 // go on meanwhile. It returns an error only if it could not go on.
 func (s *Store) Check(ctx context.Context, report func(Problem)) (Summary, error) {
 	var sum Summary
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		var err error
 		sum, err = check(ctx, r, report)
 		return err

@@ -153,7 +153,7 @@ func (s *Store) DueWindows(ctx context.Context, level blocks.Level, cursor block
 // before. query gives block, time and number, in that order.
 func (s *Store) due(ctx context.Context, cursor blocks.Cursor, query string, before int64, args ...any) ([]blocks.BlockKey, blocks.Cursor, error) {
 	var keys []blocks.BlockKey
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		rows, err := r.QueryContext(ctx, query, append([]any{cursor.A, cursor.B, dueRows}, args...)...)
 		if err != nil {
 			return err

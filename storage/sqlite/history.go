@@ -173,7 +173,7 @@ func chain(ctx context.Context, q rowQuerier, ref blocks.Ref, p place, limit int
 // Parts implements [blocks.History].
 func (s *Store) Parts(ctx context.Context, ref blocks.Ref, upTo blocks.Seq, limit int, bytes bool) ([]blocks.Window, error) {
 	var parts []blocks.Window
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		p, err := readPlace(ctx, r, ref)
 		if err != nil {
 			return err
@@ -291,7 +291,7 @@ func (s *Store) windows(ctx context.Context, q rowQuerier, bytes bool, clause st
 
 // Replay implements [blocks.History].
 func (s *Store) Replay(ctx context.Context, ref blocks.Ref, upTo blocks.Seq, fn func(blocks.Window) error) error {
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		p, err := readPlace(ctx, r, ref)
 		if err != nil {
 			return err
@@ -356,7 +356,7 @@ func (s *Store) Window(ctx context.Context, ref blocks.Ref, to blocks.Seq) (bloc
 // OldestUpdates implements [blocks.History].
 func (s *Store) OldestUpdates(ctx context.Context, ref blocks.Ref, limit int) ([]blocks.Seq, error) {
 	var seqs []blocks.Seq
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		p, err := readPlace(ctx, r, ref)
 		if err == nil {
 			seqs, err = chain(ctx, r, ref, p, limit)
@@ -376,7 +376,7 @@ var errEnough = errors.New("enough")
 func (s *Store) Updates(ctx context.Context, ref blocks.Ref, seqs []blocks.Seq, maxBytes int64) ([]blocks.Window, error) {
 	var parts []blocks.Window
 	size := int64(0)
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		return s.unfolded(ctx, r, ref, seqs, func(w blocks.Window) error {
 			if size += w.Size; size > maxBytes && len(parts) > 0 {
 				return errEnough

@@ -22,7 +22,7 @@ import (
 var indexSchema string
 
 // indexVersion is that of indexSchema.
-const indexVersion = 3
+const indexVersion = 4
 
 // IndexConfig says how to open an index.
 type IndexConfig struct {
@@ -163,36 +163,37 @@ func removeIndex(path string) error {
 }
 
 // read runs fn in a read transaction: all that fn reads is of one moment.
-func (x *Index) read(ctx context.Context, fn func(r *sql.Tx) error) error {
+func (x *Index) read(ctx context.Context, fn func(r *connTx) error) error {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if x.readers == nil {
 		return errClosed
 	}
-	r, err := x.readers.BeginTx(ctx, nil)
+	r, err := begin(ctx, x.readers, "BEGIN")
 	if err != nil {
 		return readError(err)
 	}
-	defer r.Rollback() // it wrote nothing
+	r.watch = true     // a search may take long
+	defer r.rollback() // it wrote nothing
 	return readError(fn(r))
 }
 
 // write runs fn in a write transaction.
-func (x *Index) write(ctx context.Context, fn func(t *sql.Tx) error) error {
+func (x *Index) write(ctx context.Context, fn func(t *connTx) error) error {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if x.writer == nil {
 		return errClosed
 	}
-	t, err := x.writer.BeginTx(ctx, nil)
+	t, err := begin(ctx, x.writer, "BEGIN IMMEDIATE")
 	if err != nil {
 		return readError(err)
 	}
-	defer t.Rollback() // if it is not committed
+	defer t.rollback() // if it is not committed
 	if err := fn(t); err != nil {
 		return readError(err)
 	}
-	return readError(t.Commit())
+	return readError(t.commit())
 }
 
 // indexConnector opens connections to an index.

@@ -108,5 +108,5 @@ CREATE TABLE texts (
 -- spaces. scope holds s1 for scope 1, of each scope that the block is in.
 CREATE VIRTUAL TABLE words USING fts5 (
 	title, body, scope,
-	content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '1 2 3 4 5 6'
+	content = '', contentless_delete = 1, tokenize = 'ascii', prefix = '1 2 3'
 );

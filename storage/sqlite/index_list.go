@@ -39,7 +39,7 @@ func scanEntries(rows *sql.Rows, err error) ([]blocks.Entry, error) {
 }
 
 // scopeOf returns the scope that holds what f meets, and 0 if there is nothing.
-func scopeOf(ctx context.Context, r *sql.Tx, f blocks.Filter) (id, count int64, err error) {
+func scopeOf(ctx context.Context, r *connTx, f blocks.Filter) (id, count int64, err error) {
 	parent := anyParent
 	if f.Parent != nil {
 		parent = string(*f.Parent)
@@ -104,7 +104,7 @@ func (x *Index) List(ctx context.Context, l blocks.Listing) (list []blocks.Entry
 	if err != nil {
 		return nil, err
 	}
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		id, count, err := scopeOf(ctx, r, l.Filter)
 		if err != nil || count == 0 {
 			return err
@@ -125,7 +125,7 @@ func (x *Index) List(ctx context.Context, l blocks.Listing) (list []blocks.Entry
 // Count implements [blocks.IndexLists].
 func (x *Index) Count(ctx context.Context, f blocks.Filter) (blocks.Counts, error) {
 	c := blocks.Counts{ByType: map[string]int64{}}
-	err := x.read(ctx, func(r *sql.Tx) error {
+	err := x.read(ctx, func(r *connTx) error {
 		var err error
 		if _, c.Total, err = scopeOf(ctx, r, f); err != nil {
 			return err
@@ -170,7 +170,7 @@ func (x *Index) Count(ctx context.Context, f blocks.Filter) (blocks.Counts, erro
 
 // Entry implements [blocks.IndexLists].
 func (x *Index) Entry(ctx context.Context, key blocks.BlockKey) (e blocks.Entry, found bool, err error) {
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		list, err := scanEntries(r.QueryContext(ctx, `SELECT `+entryColumns+` FROM heaps JOIN blocks b ON b.heap = heaps.id
 			WHERE heaps.heap = ? AND b.block = ?`, key.Heap, key.Block))
 		if len(list) > 0 {
@@ -187,7 +187,7 @@ func (x *Index) Entry(ctx context.Context, key blocks.BlockKey) (e blocks.Entry,
 // eachBlock runs a query of two columns for each of the blocks of a heap. Its arguments
 // are the heap's number and the block.
 func (x *Index) eachBlock(ctx context.Context, heap blocks.HeapID, of []blocks.BlockID, query string, scan func(*sql.Row) error) error {
-	return x.read(ctx, func(r *sql.Tx) error {
+	return x.read(ctx, func(r *connTx) error {
 		var id int64
 		err := r.QueryRowContext(ctx, `SELECT id FROM heaps WHERE heap = ?`, heap).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -244,7 +244,7 @@ func (x *Index) Titles(ctx context.Context, heap blocks.HeapID, of []blocks.Bloc
 
 // Backlinks implements [blocks.IndexLists].
 func (x *Index) Backlinks(ctx context.Context, key blocks.BlockKey, limit int) (list []blocks.Backlink, err error) {
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		rows, err := r.QueryContext(ctx, `SELECT b.block, b.title, l.relation, l.kind, l.target
 			FROM heaps JOIN relations l ON l.heap = heaps.id JOIN blocks b ON b.id = l.block
 			WHERE heaps.heap = ? AND l.target = ? AND b.trashed_at = 0 ORDER BY l.block DESC, l.relation LIMIT ?`, key.Heap, key.Block, limit)
@@ -270,7 +270,7 @@ func (x *Index) Backlinks(ctx context.Context, key blocks.BlockKey, limit int) (
 // Totals implements [blocks.IndexLists].
 func (x *Index) Totals(ctx context.Context, heaps []blocks.HeapID) (map[blocks.HeapID]blocks.Totals, error) {
 	found := make(map[blocks.HeapID]blocks.Totals)
-	err := x.read(ctx, func(r *sql.Tx) error {
+	err := x.read(ctx, func(r *connTx) error {
 		for _, heap := range heaps {
 			var t blocks.Totals
 			var id int64
@@ -300,7 +300,7 @@ func (x *Index) Totals(ctx context.Context, heaps []blocks.HeapID) (map[blocks.H
 
 // Days implements [blocks.IndexLists].
 func (x *Index) Days(ctx context.Context, heap blocks.HeapID, from int64) (list []blocks.DayUpdates, err error) {
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		rows, err := r.QueryContext(ctx, `SELECT days.day, days.updates FROM heaps JOIN days ON days.heap = heaps.id
 			WHERE heaps.heap = ? AND days.day >= ? ORDER BY days.day`, heap, from)
 		if err != nil {
@@ -331,7 +331,7 @@ func (x *Index) Entries(ctx context.Context, ids []int64) (list []blocks.Entry, 
 	for i, id := range ids {
 		args[i] = id
 	}
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		list, err = scanEntries(r.QueryContext(ctx, `SELECT `+entryColumns+` FROM blocks b JOIN heaps ON heaps.id = b.heap
 			WHERE b.id IN (?`+strings.Repeat(", ?", len(ids)-1)+`)`, args...))
 		return err

@@ -75,7 +75,7 @@ func (x *Index) Search(ctx context.Context, filters []blocks.Filter, q blocks.Qu
 	if inTitle {
 		columns = "title"
 	}
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		var scopes []int64
 		for _, f := range filters {
 			id, count, err := scopeOf(ctx, r, f)
@@ -104,7 +104,7 @@ func (x *Index) Search(ctx context.Context, filters []blocks.Filter, q blocks.Qu
 	return list, nil
 }
 
-func candidates(ctx context.Context, r *sql.Tx, match string, limit int) ([]blocks.Candidate, error) {
+func candidates(ctx context.Context, r *connTx, match string, limit int) ([]blocks.Candidate, error) {
 	rows, err := r.QueryContext(ctx, `WITH found AS MATERIALIZED (
 			SELECT rowid AS id FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?
 		) SELECT b.id, texts.words, texts.sample
@@ -127,7 +127,7 @@ func candidates(ctx context.Context, r *sql.Tx, match string, limit int) ([]bloc
 
 // CountMatches implements [blocks.Index].
 func (x *Index) CountMatches(ctx context.Context, f blocks.Filter, q blocks.Query, limit int) (n int64, err error) {
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		id, count, err := scopeOf(ctx, r, f)
 		if err != nil || count == 0 {
 			return err
@@ -143,7 +143,7 @@ func (x *Index) CountMatches(ctx context.Context, f blocks.Filter, q blocks.Quer
 
 // Text implements [blocks.Index].
 func (x *Index) Text(ctx context.Context, id int64) (text string, err error) {
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		err := r.QueryRowContext(ctx, `SELECT texts.body FROM blocks b JOIN texts ON texts.id = b.text WHERE b.id = ?`, id).Scan(&text)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil

@@ -14,7 +14,7 @@ import (
 
 // Progress implements [blocks.IndexWriter].
 func (x *Index) Progress(ctx context.Context) (p blocks.Progress, err error) {
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		return r.QueryRowContext(ctx, `SELECT through, counted FROM progress`).Scan(&p.Through, &p.Counted)
 	})
 	return p, err
@@ -22,7 +22,7 @@ func (x *Index) Progress(ctx context.Context) (p blocks.Progress, err error) {
 
 // Heaps implements [blocks.IndexWriter].
 func (x *Index) Heaps(ctx context.Context) (list []blocks.HeapID, err error) {
-	err = x.read(ctx, func(r *sql.Tx) error {
+	err = x.read(ctx, func(r *connTx) error {
 		list, err = scanAll[blocks.HeapID](r.QueryContext(ctx, `SELECT heap FROM heaps`))
 		return err
 	})
@@ -48,7 +48,7 @@ func scanAll[T any](rows *sql.Rows, err error) ([]T, error) {
 
 // Project implements [blocks.IndexWriter].
 func (x *Index) Project(ctx context.Context, b *blocks.IndexBatch) error {
-	err := x.write(ctx, func(t *sql.Tx) error {
+	err := x.write(ctx, func(t *connTx) error {
 		w := indexTx{ctx: ctx, t: t, heaps: map[blocks.HeapID]int64{}, scopes: map[scope]int64{}}
 		for i := range b.Projections {
 			if err := w.put(&b.Projections[i]); err != nil {
@@ -85,7 +85,7 @@ func (x *Index) Project(ctx context.Context, b *blocks.IndexBatch) error {
 // indexTx is a transaction that projects.
 type indexTx struct {
 	ctx    context.Context
-	t      *sql.Tx
+	t      *connTx
 	heaps  map[blocks.HeapID]int64
 	scopes map[scope]int64 // how many blocks came, less those that left
 	ids    map[scope]int64
@@ -401,7 +401,7 @@ const forgetSome = 1000
 func (x *Index) Forget(ctx context.Context, heap blocks.HeapID) error {
 	for {
 		var some []blocks.BlockID
-		err := x.read(ctx, func(r *sql.Tx) (err error) {
+		err := x.read(ctx, func(r *connTx) (err error) {
 			some, err = scanAll[blocks.BlockID](r.QueryContext(ctx, `SELECT b.block FROM heaps JOIN blocks b ON b.heap = heaps.id
 				WHERE heaps.heap = ? LIMIT ?`, heap, forgetSome))
 			return err
@@ -420,7 +420,7 @@ func (x *Index) Forget(ctx context.Context, heap blocks.HeapID) error {
 			return fmt.Errorf("forget heap %s: %w", heap, err)
 		}
 	}
-	err := x.write(ctx, func(t *sql.Tx) error {
+	err := x.write(ctx, func(t *connTx) error {
 		for _, query := range []string{
 			`DELETE FROM days WHERE heap = (SELECT id FROM heaps WHERE heap = ?)`,
 			`DELETE FROM heaps WHERE heap = ?`,

@@ -60,7 +60,7 @@ func (s *Store) State(ctx context.Context, key blocks.BlockKey) (blocks.Head, bl
 	var head blocks.Head
 	var snap blocks.Snapshot
 	var tail []blocks.LoggedUpdate
-	err := s.view(ctx, func(r *sql.Tx) error {
+	err := s.view(ctx, func(r *connTx) error {
 		var err error
 		if head, err = readHead(ctx, r, key); err != nil {
 			return err
@@ -81,7 +81,7 @@ func (s *Store) State(ctx context.Context, key blocks.BlockKey) (blocks.Head, bl
 }
 
 // readTail walks back from the head to the snapshot.
-func (s *Store) readTail(ctx context.Context, r *sql.Tx, head *blocks.Head) ([]blocks.LoggedUpdate, error) {
+func (s *Store) readTail(ctx context.Context, r *connTx, head *blocks.Head) ([]blocks.LoggedUpdate, error) {
 	if head.DeletedAt != 0 {
 		return nil, nil
 	}

@@ -176,12 +176,12 @@ func (s *Store) tick(ctx context.Context) error {
 }
 
 // view runs fn in a read transaction: all that fn reads is of one moment.
-func (s *Store) view(ctx context.Context, fn func(r *sql.Tx) error) error {
-	r, err := s.readers.BeginTx(ctx, nil)
+func (s *Store) view(ctx context.Context, fn func(r *connTx) error) error {
+	r, err := begin(ctx, s.readers, "BEGIN")
 	if err != nil {
 		return readError(err)
 	}
-	defer r.Rollback() // it wrote nothing
+	defer r.rollback() // it wrote nothing
 	return readError(fn(r))
 }
 

@@ -92,7 +92,7 @@ func room(t *tx, heap int64, u blocks.Upload, q blocks.Quota) error {
 
 // Upload implements [blocks.Uploads].
 func (s *Store) Upload(ctx context.Context, key blocks.BlockKey, hash blocks.Hash) (u blocks.Upload, chunks []int64, err error) {
-	err = s.view(ctx, func(r *sql.Tx) error {
+	err = s.view(ctx, func(r *connTx) error {
 		u, err = scanUpload(r.QueryRowContext(ctx, `SELECT `+uploadColumns+` FROM heaps JOIN uploads u ON u.heap = heaps.id
 			WHERE heaps.heap = ? AND heaps.deleted_at = 0 AND u.block = ? AND u.hash = ?`, key.Heap, key.Block, hash[:]))
 		if err != nil {
