@@ -1,8 +1,11 @@
 package media_test
 
 import (
+	"bytes"
 	"image"
 	"image/color"
+	"image/draw"
+	"image/png"
 	"testing"
 
 	"github.com/heapsync/heapsync/blocks/media"
@@ -58,4 +61,38 @@ func checkers(size int) *image.RGBA {
 		}
 	}
 	return p
+}
+
+// TestColoursWithoutAProfileStayAsTheyAre: libvips took them for those of some printer.
+func TestColoursWithoutAProfileStayAsTheyAre(t *testing.T) {
+	for engine, m := range both(t) {
+		for _, want := range []color.Color{color.NRGBA{0, 0, 255, 255}, color.NRGBA{255, 0, 0, 255}, color.NRGBA{200, 100, 50, 255}, color.Gray{90}} {
+			var plain draw.Image = image.NewNRGBA(image.Rect(0, 0, 80, 80))
+			if _, grey := want.(color.Gray); grey {
+				plain = image.NewGray(plain.Bounds())
+			}
+			draw.Draw(plain, plain.Bounds(), image.NewUniform(want), image.Point{}, draw.Src)
+			var content bytes.Buffer
+			if err := png.Encode(&content, plain); err != nil {
+				t.Fatal(err)
+			}
+			for _, edges := range [][]int{{32}, {32, 16}} {
+				// The decoder of WebP takes its colours, which are of video, for those of JPEG.
+				for encoding, off := range map[media.Encoding]int{media.WebP: 20, media.JPEG: 5} {
+					thumb := thumbnails(t, m, fileOf(t, content.Bytes()).Name(), media.Options{Edges: edges, Encoding: encoding})[0]
+					got, _, err := image.Decode(bytes.NewReader(thumb.Bytes))
+					if err != nil {
+						t.Fatal(err)
+					}
+					r, g, b, _ := got.At(16, 16).RGBA()
+					wr, wg, wb, _ := want.RGBA()
+					for i, pair := range [][2]uint32{{r, wr}, {g, wg}, {b, wb}} {
+						if d := int(pair[0]>>8) - int(pair[1]>>8); d < -off || d > off {
+							t.Errorf("%s: %v as %s: component %d is %d", engine, want, encoding, i, pair[0]>>8)
+						}
+					}
+				}
+			}
+		}
+	}
 }

@@ -53,13 +53,14 @@ func (m *Engines) vipsThumbnail(ctx context.Context, s subject, edge int, encodi
 }
 
 // vipsShrink shrinks, turns and writes a picture. Its colours become those of the
-// web; if they come with a profile that makes no sense, they stay as they are.
+// web, and without a profile are these already; if they come with a profile that makes
+// no sense, or are shades of grey, they stay as they are.
 func (m *Engines) vipsShrink(ctx context.Context, s subject, edge int, output string, limit int64) ([]byte, error) {
-	j := m.vipsJob(s, m.vipsthumbnail, "stdin", "-s", vipsSize(s.format, edge), "-o", output, "-e", "srgb")
+	j := m.vipsJob(s, m.vipsthumbnail, "stdin", "-s", vipsSize(s.format, edge), "-o", output, "-e", "srgb", "-i", "srgb")
 	j.output = limit
 	out, err := j.run(ctx)
 	if errors.Is(err, ErrDamaged) && strings.Contains(err.Error(), "profile") {
-		j.command = j.command[:len(j.command)-2]
+		j.command = j.command[:len(j.command)-4]
 		out, err = j.run(ctx)
 	}
 	return out, err
