@@ -52,6 +52,7 @@ func (in *Instance) attach(ctx context.Context, author Author, f File) (File, er
 		return File{}, err
 	}
 	in.tellReady(f)
+	in.deriver.attached(ctx, f.Hash)
 	return f, nil
 }
 
@@ -100,7 +101,10 @@ func fileNamed(about ydoc.Map) (f namedFile) {
 
 // followFile notes what a block's document says of its file.
 func (in *Instance) followFile(ctx context.Context, head Head, f namedFile) error {
-	_, err := in.store.FollowFile(ctx, head.Ref, head.Seq, f.hash, f.name, in.now().UnixMilli())
+	changed, err := in.store.FollowFile(ctx, head.Ref, head.Seq, f.hash, f.name, in.now().UnixMilli())
+	if f.hash != nil && (changed || head.TrashedAt != 0) { // it may have left the trash
+		in.deriver.attached(ctx, *f.hash)
+	}
 	return err
 }
 

@@ -39,6 +39,14 @@ type Blob interface {
 	Size() int64
 }
 
+// LocalBlob is a Blob that is a file of this machine.
+type LocalBlob interface {
+	Blob
+	// LocalFile returns the file, which is closed with the blob. Whoever moves its offset
+	// must not use the blob otherwise.
+	LocalFile() *os.File
+}
+
 // BlobSize is a blob in a list.
 type BlobSize struct {
 	Hash Hash

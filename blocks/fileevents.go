@@ -6,13 +6,15 @@ import (
 	"time"
 )
 
-// FileChange says that more of an upload is here, or that a block has a file.
+// FileChange says that more of an upload is here, that a block has a file, or that this
+// file was looked at.
 type FileChange struct {
 	Key      BlockKey
 	Hash     Hash
 	Received int64 // bytes
 	Size     int64
 	Ready    bool
+	Derived  bool  // what could be found out and made of it is there
 	At       int64 // ms
 }
 
@@ -23,8 +25,8 @@ type fileWatchers struct {
 	fns []func(FileChange)
 }
 
-// OnFile calls fn as uploads go on, a few times a second each, and for each block that
-// gets a file. fn must not block.
+// OnFile calls fn as uploads go on, a few times a second each, for each block that gets a
+// file, and when that was looked at. fn must not block.
 func (in *Instance) OnFile(fn func(FileChange)) {
 	w := &in.files.watchers
 	w.mu.Lock()
@@ -62,4 +64,8 @@ func (in *Instance) tellProgress(s *staged) {
 
 func (in *Instance) tellReady(f File) {
 	in.tellFile(FileChange{Key: f.Key, Hash: f.Hash, Received: f.Size, Size: f.Size, Ready: true})
+}
+
+func (in *Instance) tellDerived(f File) {
+	in.tellFile(FileChange{Key: f.Key, Hash: f.Hash, Received: f.Size, Size: f.Size, Derived: true})
 }

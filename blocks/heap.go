@@ -30,6 +30,7 @@ type Instance struct {
 	files   fileConfig
 	uploads *uploads
 	blobs   blobLocks
+	deriver *deriver // nil: no pictures are made
 }
 
 // New makes an Instance; it does no I/O. Run must be running for writes, and for lists
@@ -40,6 +41,9 @@ func New(cfg LogConfig) *Instance {
 	in.files = fileConfig{blobs: cfg.Blobs, free: cfg.FreeSpace, mediaType: cfg.MediaType}
 	in.uploads = newUploads(cfg, log)
 	in.digests.init()
+	if cfg.Media != nil && cfg.Blobs != nil {
+		in.deriver = newDeriver(in, cfg)
+	}
 	if cfg.Index != nil {
 		in.projector = newProjector(in, cfg.Index)
 	}
@@ -52,6 +56,9 @@ func (in *Instance) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	if in.projector != nil {
 		wg.Go(func() { in.projector.run(ctx) })
+	}
+	if in.deriver != nil {
+		wg.Go(func() { in.deriver.run(ctx) })
 	}
 	wg.Go(func() { in.sweep(ctx) })
 	in.Log.Run(ctx)

@@ -32,6 +32,9 @@ type LogConfig struct {
 	// MediaType says what a file is, from its name, what the client takes it for ("" if
 	// it does not say), and its first bytes, at most SniffBytes. nil: the client knows.
 	MediaType func(name, declared string, head []byte) string
+	// Media makes pictures of files, for so many MediaWorkers at once. nil: there are none.
+	Media        Media
+	MediaWorkers int // 0: one
 }
 
 // SniffBytes is how much of a file MediaType is shown.
@@ -60,6 +63,9 @@ type Limits struct {
 	UploadFor    time.Duration // before an upload of which nothing comes is forgotten; 7 days
 	BlobGrace    time.Duration // before what no file refers to is deleted; 7 days
 	RangeWait    time.Duration // how long who reads a file waits for what has not arrived; 15 s
+	PictureWait  time.Duration // how long who wants a picture waits until it is made; 5 s
+	MediaPause   time.Duration // how long nothing is made of files when the disk or the store fails; 10 s
+	MediaFetch   int64         // bytes of a file that is fetched to make pictures of, if it lies elsewhere; 4 GiB
 	DiskFloor    int64         // bytes that uploads leave free; 1 GiB or 5 % of the disk if that is more; less than 0: none
 }
 
@@ -87,6 +93,9 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.UploadFor, 7*24*time.Hour)
 	setDefault(&l.BlobGrace, 7*24*time.Hour)
 	setDefault(&l.RangeWait, 15*time.Second)
+	setDefault(&l.PictureWait, 5*time.Second)
+	setDefault(&l.MediaPause, 10*time.Second)
+	setDefault(&l.MediaFetch, 4<<30)
 }
 
 func setDefault[T comparable](field *T, value T) {

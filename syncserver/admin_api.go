@@ -114,10 +114,26 @@ type statsJSON struct {
 	CommitQueue   int        `json:"commit_queue"`
 	CommitP99     float64    `json:"commit_p99_ms"`
 	LastCommitAt  int64      `json:"last_commit_at"`
+	Storage       blobsJSON  `json:"storage"`
+}
+
+type blobsJSON struct {
+	Files      int64 `json:"files" doc:"different ones, of all heaps"`
+	FilesBytes int64 `json:"files_bytes"`
+	// Derived is what the server made of them, and what clients brought instead.
+	Derived      int64 `json:"derived" doc:"pictures of files"`
+	DerivedBytes int64 `json:"derived_bytes"`
+	Pending      int64 `json:"pending" doc:"files that wait to be looked at"`
+	Failed       int64 `json:"failed" doc:"files without a picture"`
+	Waiting      int   `json:"waiting" doc:"requests that wait for a picture"`
 }
 
 func (s *Server) adminStats(w http.ResponseWriter, r *http.Request) error {
 	counts, err := s.Auth.CountAccounts(r.Context())
+	if err != nil {
+		return err
+	}
+	blobs, err := s.Blocks.BlobUsage(r.Context())
 	if err != nil {
 		return err
 	}
@@ -135,6 +151,7 @@ func (s *Server) adminStats(w http.ResponseWriter, r *http.Request) error {
 		CommitQueue:   log.Queued,
 		CommitP99:     milliseconds(log.CommitP99),
 		LastCommitAt:  log.LastCommitAt,
+		Storage:       blobsJSON{blobs.Files, blobs.FileBytes, blobs.Derived, blobs.DerivedBytes, blobs.Queued, blobs.Fails, s.Blocks.MediaWaiting()},
 	})
 }
 

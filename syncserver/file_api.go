@@ -16,32 +16,39 @@ import (
 
 // openFile opens the file of the block that a path names, if the token is good for it.
 func (s *Server) openFile(r *http.Request) (*blocks.OpenFile, error) {
-	block, err := blocks.ParseBlockID(r.PathValue("key"))
+	key, thing, isTicket, err := s.fileKey(r)
 	if err != nil {
-		return nil, blocks.ErrNotFound
-	}
-	key := blocks.BlockKey{Block: block}
-	thing, isTicket := r.Context().Value(ticketKey).(string)
-	if q := r.URL.Query(); isTicket {
-		heap, _, _ := strings.Cut(thing, "/")
-		key.Heap = blocks.HeapID(heap)
-	} else if id := q.Get("heap_id") + q.Get("workspace_id"); id != "" {
-		if key.Heap, err = blocks.ParseHeapID(id); err != nil {
-			return nil, badField("heap_id", "must be 1 to 64 characters of A-Z a-z 0-9 _ -")
-		}
-	} else if key.Heap, err = s.Blocks.FindFile(r.Context(), userOf(r), block); err != nil {
 		return nil, err
 	}
 	f, err := s.Blocks.OpenFile(r.Context(), userOf(r), key)
-	if err == nil && isTicket && thing != ticketThing(f) {
+	if err == nil && isTicket && thing != fileThing(f.File) {
 		f.Close()
 		return nil, auth.ErrUnauthorized
 	}
 	return f, err
 }
 
-// ticketThing is what a ticket for a file opens: these bytes, of this block.
-func ticketThing(f *blocks.OpenFile) string {
+// fileKey is the block that a path names, and what a ticket opens, if the token is one.
+func (s *Server) fileKey(r *http.Request) (key blocks.BlockKey, thing string, isTicket bool, err error) {
+	if key.Block, err = blocks.ParseBlockID(r.PathValue("key")); err != nil {
+		return key, "", false, blocks.ErrNotFound
+	}
+	thing, isTicket = r.Context().Value(ticketKey).(string)
+	if q := r.URL.Query(); isTicket {
+		heap, _, _ := strings.Cut(thing, "/")
+		key.Heap = blocks.HeapID(heap)
+	} else if id := q.Get("heap_id") + q.Get("workspace_id"); id != "" {
+		if key.Heap, err = blocks.ParseHeapID(id); err != nil {
+			return key, "", false, badField("heap_id", "must be 1 to 64 characters of A-Z a-z 0-9 _ -")
+		}
+	} else if key.Heap, err = s.Blocks.FindFile(r.Context(), userOf(r), key.Block); err != nil {
+		return key, "", false, err
+	}
+	return key, thing, isTicket, nil
+}
+
+// fileThing is what a ticket for a file opens: these bytes, of this block.
+func fileThing(f blocks.File) string {
 	return string(f.Key.Heap) + "/" + string(f.Key.Block) + "/" + f.Hash.String()
 }
 
@@ -74,7 +81,7 @@ func (s *Server) fileTicket(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer f.Close()
 	id, _ := identityOf(r)
-	token, expires, err := s.Auth.MakeTicket(id.Account.ID, ticketThing(f), ttl)
+	token, expires, err := s.Auth.MakeTicket(id.Account.ID, fileThing(f.File), ttl)
 	if err != nil {
 		return err
 	}

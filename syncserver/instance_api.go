@@ -12,6 +12,7 @@ import (
 var capabilities = []string{
 	"auth.ed25519", "auth.sessions", "sync.push", "sync.pull", "sync.delta",
 	"ws.hocuspocus", "ws.y-websocket", "ws.events", "yjs.v1", "durable-ack", "files.upload", "files.range", "files.ticket",
+	"files.thumbnails",
 }
 
 // minClientVersion is the oldest client that this server serves.
@@ -78,6 +79,7 @@ type healthJSON struct {
 	Server      serverHealth     `json:"server"`
 	Database    databaseHealth   `json:"database"`
 	Storage     partHealth       `json:"storage"`
+	Media       mediaHealth      `json:"media"`
 	Version     string           `json:"version"`
 	Name        string           `json:"name"`
 	PublicURL   string           `json:"public_url"`
@@ -97,6 +99,24 @@ type databaseHealth struct {
 
 type partHealth struct {
 	Status string `json:"status"`
+}
+
+type mediaHealth struct {
+	Status  string   `json:"status" doc:"ok; partial: of some kinds of files no pictures are made; off: of none"`
+	Formats []string `json:"formats" doc:"of which pictures are made"`
+	Missing []string `json:"missing" doc:"what is not installed, and what that costs"`
+}
+
+func (s *Server) mediaHealth() mediaHealth {
+	report, ok := s.Blocks.MediaReport()
+	h := mediaHealth{"ok", append([]string{}, report.Formats...), append([]string{}, report.Missing...)}
+	switch {
+	case !ok:
+		h.Status = "off"
+	case len(h.Missing) > 0:
+		h.Status = "partial"
+	}
+	return h
 }
 
 type diagnosticsJSON struct {
@@ -141,6 +161,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 		Server:    serverHealth{overall, s.uptime()},
 		Database:  databaseHealth{database, milliseconds(latency)},
 		Storage:   partHealth{database},
+		Media:     s.mediaHealth(),
 		Version:   s.Version,
 		Name:      name,
 		PublicURL: s.PublicURL,

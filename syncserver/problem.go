@@ -78,6 +78,7 @@ var problems = []struct {
 	{blocks.ErrInvalid, 400, "invalid", 0, ""},
 	{blocks.ErrQuarantined, 409, "quarantined", 0, "stored bytes of this block cannot be read; it is read-only until an administrator looks at it"},
 	{blocks.ErrCorrupt, 409, "quarantined", 0, "stored bytes of this block cannot be read; an administrator has to look at it"},
+	{blocks.ErrNotMade, 503, "processing", 2, "the picture is being made; ask again"},
 	{blocks.ErrFull, http.StatusInsufficientStorage, "storage_full", 10, "the server's disk is full; nothing was stored"},
 	{blocks.ErrFailed, 503, "unavailable", 60, "the server's disk failed; nothing was stored"},
 	{blocks.ErrUnavailable, 503, "unavailable", 5, "the server cannot write now; nothing was stored"},
@@ -91,10 +92,16 @@ func problemOf(err error) (p Problem, known bool) {
 	known = true
 	var tooLarge *http.MaxBytesError
 	var own *Problem
+	var none *blocks.NoPictureError
 	var incomplete *blocks.IncompleteError
 	switch {
 	case errors.As(err, &own):
 		p = *own
+	case errors.As(err, &none):
+		p = Problem{Status: http.StatusUnprocessableEntity, Code: none.Code, Detail: "there is no picture of this file: " + none.Reason}
+		if none.Code == blocks.CodeUnsupported || none.Code == blocks.CodeNoEngine {
+			p.Status = http.StatusUnsupportedMediaType
+		}
 	case errors.As(err, &incomplete):
 		p = Problem{Status: 409, Code: "incomplete", Detail: "chunks are missing", Missing: incomplete.Missing}
 	case errors.As(err, &tooLarge):

@@ -6,14 +6,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/ydoc"
 )
 
 // heapRoute is a route that concerns a heap: what is asked of it, and which role it
 // takes. In path and body $h is the heap, $b a block, $t one in the trash, $v a version
 // of $b, $m a member whom nobody misses, $i an invitation, $u the hash of "abc" and $e that
-// of nothing, both on their way to $b.
+// of nothing, both on their way to $b, $p that of the video that p has.
 type heapRoute struct {
 	pattern, path string
 	body          any
@@ -60,6 +62,13 @@ var heapRoutes = []heapRoute{
 	{"GET /api/stream/{key}/{slug}", "/api/stream/f/a.txt?heap_id=$h", nil, "viewer"},
 	{"POST /api/file/{key}/ticket", "/api/file/f/ticket?heap_id=$h", nil, "viewer"},
 	{"GET /api/status/file/{heap_id}/{block_id}/{hash}", "/api/status/file/$h/$b/$u", nil, "viewer"},
+	{"GET /api/file/{key}/thumbnail/{size}/{slug}", "/api/file/p/thumbnail/256/x?heap_id=$h", nil, "viewer"},
+	{"GET /api/file/{key}/video_thumbnail/{size}/{position}", "/api/file/p/video_thumbnail/256/1?heap_id=$h", nil, "viewer"},
+	{"GET /api/file/{key}/animated_thumbnail/{size}/{slug}", "/api/file/p/animated_thumbnail/256/x?heap_id=$h", nil, "viewer"},
+	{"GET /api/download/thumbnail/{block_id}/{file_hash}/{thumbnail_type}/{thumbnail_size}", "/api/download/thumbnail/p/$p/thumbnail/256?heap_id=$h", nil, "viewer"},
+	{"POST /api/upload/thumbnail/{block_id}/{file_hash}/{thumbnail_key}", "/api/upload/thumbnail/p/$p/key?heap_id=$h",
+		pictureFormOf(jpegOf(10, 10, 1), "type=thumbnail", "size=256"), "editor"},
+	{"POST /api/regenerate_file", "/api/regenerate_file", object{"block_id": "p", "heap_id": "$h"}, "editor"},
 }
 
 // heaplessRoutes concern no heap, or several at once: they answer for each on its own,
@@ -72,7 +81,7 @@ var heaplessRoutes = []string{
 var roleNames = []string{"stranger", "viewer", "commenter", "editor", "owner"}
 
 func TestEveryRouteOfAHeapAsksForItsRole(t *testing.T) {
-	s := newShared(t)
+	s := newStudio(t, &painter{}, blocks.Limits{PictureWait: time.Minute}).shared
 	for i, name := range append(roleNames, "spare") {
 		d := newDevice(int64(100 + i))
 		s.token[name], _ = s.login(t, d)
@@ -183,8 +192,9 @@ func (s *shared) furnish(t *testing.T, heap string) (words []string) {
 		t.Fatalf("invite: %d %s", i.status, i.text)
 	}
 	s.call(t, "POST", "/api/upload/file/"+heap+"/f", s.token["owner"], formOf("secret text"), "Content-Type", "multipart/form-data; boundary=x").want(t, "file", 200, "")
+	s.call(t, "POST", "/api/upload/file/"+heap+"/p", s.token["owner"], formOf("video 40 20 9"), "Content-Type", "multipart/form-data; boundary=x").want(t, "video", 200, "")
 	for content, hash := range map[string]string{"abc": hexOf("abc"), "": hexOf("")} {
 		s.as(t, "owner", "POST", "/api/upload/init/"+heap+"/b", object{"hash": hash, "size": len(content), "name": "a.txt"}).want(t, "upload", 200, "")
 	}
-	return []string{"$u", hexOf("abc"), "$e", hexOf(""), "$h", heap, "$b", "b", "$t", "t", "$v", v.str("id"), "$m key", s.key["spare"], "$m", s.id["spare"], "$i", i.str("id")}
+	return []string{"$p", hexOf("video 40 20 9"), "$u", hexOf("abc"), "$e", hexOf(""), "$h", heap, "$b", "b", "$t", "t", "$v", v.str("id"), "$m key", s.key["spare"], "$m", s.id["spare"], "$i", i.str("id")}
 }

@@ -36,6 +36,8 @@ const (
 	authBody = 64 << 10
 	// streamBody is for a body that the handler reads bit by bit, and bounds.
 	streamBody = -1
+	// pictureBody is a client's picture and the rest of its form.
+	pictureBody = 1<<20 + 64<<10
 	// pushBody is the 32 MiB that a push may have.
 	pushBody = 32 << 20
 )
@@ -198,7 +200,19 @@ func (s *Server) routes() []route {
 		{"POST /api/file/{key}/ticket", member, s.fileTicket, 0,
 			about{"A token that opens this one file, for the address that a player gets", []string{"heap_id"}, ticketRequest{}, ticketAnswer{}}},
 		{"GET /api/status/file/{heap_id}/{block_id}/{hash}", member, s.fileStatus, 0,
-			about{"Whether a block has a file, or it is on its way", nil, nil, fileStatusAnswer{}}},
+			about{"Whether a block has a file, or it is on its way, and what was made of it", nil, nil, fileStatusAnswer{}}},
+		{"GET /api/file/{key}/thumbnail/{size}/{slug}", media, s.thumbnail, 0,
+			about{"A small picture of a file: of an image, a video, a song's cover, a document's first page; WebP or JPEG by Accept. 503 while it is made", []string{"token", "heap_id", "v"}, nil, nil}},
+		{"GET /api/file/{key}/video_thumbnail/{size}/{position}", media, s.videoThumbnail, 0,
+			about{"A picture of a moment of a video: seconds, or per cent as 50p", []string{"token", "heap_id", "v"}, nil, nil}},
+		{"GET /api/file/{key}/animated_thumbnail/{size}/{slug}", media, s.animatedThumbnail, 0,
+			about{"A small moving picture, an animated WebP, of an animated image or a few seconds of a video", []string{"token", "heap_id", "v"}, nil, nil}},
+		{"POST /api/upload/thumbnail/{block_id}/{file_hash}/{thumbnail_key}", member, s.uploadThumbnail, pictureBody,
+			about{"Bring a picture of a file of which the server makes none, in a form: thumbnail, type, size", []string{"heap_id"}, nil, pictureAnswer{}}},
+		{"GET /api/download/thumbnail/{block_id}/{file_hash}/{thumbnail_type}/{thumbnail_size}", member, s.downloadThumbnail, 0,
+			about{"A picture of a file, the server's or else a client's", []string{"heap_id"}, nil, nil}},
+		{"POST /api/regenerate_file", member, s.regenerateFile, 0,
+			about{"Look at a block's file again and make its pictures anew", nil, regenerateRequest{}, regenerateAnswer{}}},
 
 		// The web app
 		{"/", public, s.app, 0, about{}},

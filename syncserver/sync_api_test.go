@@ -87,7 +87,7 @@ func TestAnswersHaveTheShapeOfTheContract(t *testing.T) {
 	wantKeys(t, "instance with a token", w.call(t, "GET", "/api", token, nil).json,
 		"capabilities is_admin license min_client_version mode name public_key public_url selfhosted status version")
 	health := w.call(t, "GET", "/api/health", "", nil).want(t, "health", 200, "")
-	wantKeys(t, "health", health.json, "database name public_key public_url server storage version")
+	wantKeys(t, "health", health.json, "database media name public_key public_url server storage version")
 	wantKeys(t, "diagnostics", w.call(t, "GET", "/api/health?diagnostics=1", "", nil).at("diagnostics.realtime"),
 		"bytes_in bytes_out commit_queue connections messages_in messages_out rooms slow_consumers subscriptions")
 	wantKeys(t, "sync health", w.call(t, "GET", "/sync/health", "", nil).want(t, "sync health", 200, "").json,

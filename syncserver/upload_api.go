@@ -310,10 +310,11 @@ func (f *fileForm) rest() (*blocks.Hash, error) {
 }
 
 type fileStatusAnswer struct {
-	Status        string   `json:"status" doc:"missing, uploading or ready"`
-	Size          int64    `json:"size"`
-	ReceivedBytes int64    `json:"received_bytes"`
-	Derived       []string `json:"derived" doc:"what was made of it"`
+	Status        string        `json:"status" doc:"missing, uploading, processing (its pictures are being made) or ready"`
+	Size          int64         `json:"size"`
+	ReceivedBytes int64         `json:"received_bytes"`
+	Derived       []derivedJSON `json:"derived" doc:"what was made of it"`
+	Facts         *blocks.Facts `json:"facts,omitempty" doc:"what was found out about it"`
 }
 
 func (s *Server) fileStatus(w http.ResponseWriter, r *http.Request) error {
@@ -324,7 +325,7 @@ func (s *Server) fileStatus(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Blocks.Require(r.Context(), userOf(r), key.Heap, blocks.RoleViewer); err != nil {
 		return err
 	}
-	answer := fileStatusAnswer{Status: "missing", Derived: []string{}}
+	answer := fileStatusAnswer{Status: "missing", Derived: []derivedJSON{}}
 	st, err := s.Blocks.UploadStatus(r.Context(), userOf(r), key, hash)
 	switch {
 	case errors.Is(err, blocks.ErrNotFound):
@@ -333,7 +334,15 @@ func (s *Server) fileStatus(w http.ResponseWriter, r *http.Request) error {
 	default:
 		answer.Status, answer.Size, answer.ReceivedBytes = "uploading", st.Size, st.Bytes
 		if st.Status == blocks.UploadComplete {
-			answer.Status = "ready"
+			d, err := s.Blocks.DerivedOf(r.Context(), *st.File)
+			if err != nil {
+				return err
+			}
+			var processing bool
+			answer.Status, answer.Facts = "ready", d.ParseFacts()
+			if answer.Derived, processing = derivedOf(d); processing {
+				answer.Status = "processing"
+			}
 		}
 	}
 	return writeJSON(w, answer)

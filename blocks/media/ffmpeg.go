@@ -44,7 +44,7 @@ func (m *Engines) ffmpegDecode(ctx context.Context, s subject, edge int, at Posi
 		}
 		switch {
 		case facts.Format.Kind == Video:
-			seconds = at.in(facts.Duration.Seconds())
+			seconds = at.In(facts.Duration.Seconds())
 		case !facts.Cover:
 			return nil, fail(ErrUnsupported, "there is no picture in it")
 		}
@@ -103,7 +103,7 @@ func (m *Engines) ffmpegAnimation(ctx context.Context, s subject, edge int, from
 	preview := func(second float64) ([]byte, error) {
 		return m.animate(ctx, s, filter, []string{"-ss", strconv.FormatFloat(second, 'f', 3, 64), "-t", strconv.Itoa(previewSeconds)}, output)
 	}
-	second := min(from.in(length), max(0, length-previewSeconds))
+	second := min(from.In(length), max(0, length-previewSeconds))
 	out, err := preview(second)
 	if errors.Is(err, ErrDamaged) && second > 0 {
 		return preview(0) // some containers cannot be entered where nothing is whole

@@ -64,8 +64,12 @@ func ParsePosition(text string) (Position, error) {
 	return Position{value, percent}, nil
 }
 
-// in returns the second that a position means in a video that is so long.
-func (p Position) in(seconds float64) float64 {
+// Second is the position so many seconds after the beginning.
+func Second(n int64) Position { return Position{value: float64(n)} }
+
+// In returns the second that a position means in a video that is so long; 0 if that is
+// not known.
+func (p Position) In(seconds float64) float64 {
 	if p.percent {
 		return p.value / 100 * seconds
 	}

@@ -60,6 +60,7 @@ type config struct {
 	S3Style        string
 	S3CA           string
 	DiskFloor      int64
+	MediaWorkers   int
 
 	proxies []netip.Prefix    // TrustedProxies, read
 	sources map[string]string // by flag name: where its value came from
@@ -105,6 +106,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.S3CA, "s3-ca", "", "file of certificates (PEM) that the S3 server's is signed by, if not one that the system knows")
 	f.DurationVar(&c.UploadTTL, "upload-ttl", 7*24*time.Hour, "how long an upload of which nothing comes is kept")
 	f.Int64Var(&c.DiskFloor, "disk-floor-bytes", 0, "bytes of the disk that uploads leave free; 0 is 1 GiB, or 5 % of the disk if that is more; -1 is none")
+	f.IntVar(&c.MediaWorkers, "media-workers", 0, "files that are looked at at once to make thumbnails; 0 is half of the processors; -1 makes none")
 	f.StringVar(&c.MetricsToken, "metrics-token", "", "bearer token that /metrics asks for; without one anybody may read the numbers")
 }
 

@@ -15,12 +15,15 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/heapsync/heapsync/blocks/media"
 )
 
 // version is set by release builds: -ldflags "-X main.version=1.2.3".
 var version = ""
 
 func main() {
+	media.RunConfined() // this process may be one that looks at a file
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := rootCommand().ExecuteContext(ctx)
 	stop()

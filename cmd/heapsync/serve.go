@@ -190,7 +190,12 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 	if err := setMode(ctx, in.auth, auth.Mode(cfg.Mode)); err != nil {
 		return nil, err
 	}
+	pictures, err := findMedia(ctx, cfg, logger)
+	if err != nil {
+		return nil, err
+	}
 	in.blocks = blocks.New(blocks.LogConfig{
+		Media: pictures, MediaWorkers: cfg.mediaWorkers(),
 		Store: store, Index: index, Logger: logger, Audit: in.auditRefusal,
 		Blobs: files, UploadDir: filepath.Join(cfg.Data, uploadsName), TempDir: filepath.Join(cfg.Data, tempName),
 		FreeSpace: func() (int64, int64, error) { return disk.Free(cfg.Data) }, MediaType: syncserver.MediaType,

@@ -164,6 +164,9 @@ type blob struct {
 
 func (b *blob) Size() int64 { return b.size }
 
+// LocalFile implements [blocks.LocalBlob].
+func (b *blob) LocalFile() *os.File { return b.File }
+
 // Open implements [blocks.Blobs].
 func (s *Store) Open(ctx context.Context, hash blocks.Hash) (blocks.Blob, error) {
 	if err := ctx.Err(); err != nil {

@@ -405,6 +405,11 @@ func (f *Faulty) SaveChunk(ctx context.Context, upload, chunk int64, there bool,
 	return f.call(ctx, "SaveChunk", func() error { return f.Store.SaveChunk(ctx, upload, chunk, there, p, at) })
 }
 
+// SaveSource implements [blocks.Sources].
+func (f *Faulty) SaveSource(ctx context.Context, s blocks.Source) error {
+	return f.call(ctx, "SaveSource", func() error { return f.Store.SaveSource(ctx, s) })
+}
+
 // AddFile implements [blocks.Files].
 func (f *Faulty) AddFile(ctx context.Context, file blocks.File) error {
 	return f.call(ctx, "AddFile", func() error { return f.Store.AddFile(ctx, file) })

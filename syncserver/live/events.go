@@ -215,11 +215,15 @@ func (srv *Server) trashChanged(c blocks.TrashChange) {
 	})
 }
 
-// fileChanged tells a heap's listeners how an upload goes on, and that a block has a file.
+// fileChanged tells a heap's listeners how an upload goes on, that a block has a file, and
+// that its pictures were made.
 func (srv *Server) fileChanged(c blocks.FileChange) {
 	srv.tell(c.Key.Heap, func() event {
 		e := event{Event: "file.ready", HeapID: c.Key.Heap, BlockID: c.Key.Block, At: c.At, Hash: c.Hash.String()}
-		if !c.Ready {
+		switch {
+		case c.Derived:
+			e.Event = "file.derived"
+		case !c.Ready:
 			e.Event, e.Received, e.Size = "upload.progress", &c.Received, &c.Size
 		}
 		return e
