@@ -40,6 +40,7 @@ func TestTransactionsLeaveNothingBehind(t *testing.T) {
 		want(i + 1)
 	}
 	gone, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	for range 3 { // there is one connection
 		err := x.read(gone, func(r *connTx) error {
 			cancel()
