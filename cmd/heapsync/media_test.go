@@ -7,15 +7,17 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"image"
-	_ "image/gif" // DecodeConfig knows these
-	_ "image/jpeg"
+	_ "image/gif" // DecodeConfig knows it
+	"image/jpeg"
 	_ "image/png"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -347,4 +349,179 @@ func onePagePDF() []byte {
 		out += fmt.Sprintf("%d 0 obj%sendobj\n", i+1, object)
 	}
 	return []byte(out + table + fmt.Sprintf("trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n", len(out)))
+}
+
+// TestHostileFilesHarmNothing uploads what is made to hurt decoders: each is answered with
+// a reason in words, and the server goes on.
+func TestHostileFilesHarmNothing(t *testing.T) {
+	t.Parallel()
+	engines(t)
+	dir := t.TempDir()
+	g := newGallery(t)
+	tool(t, dir, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x200:r=25:d=3", "-c:v", "libx264", "a.mp4")
+	film := readFile(t, filepath.Join(dir, "a.mp4"))
+	number := func(n uint32) []byte { return []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)} }
+	chunk := func(kind string, data ...byte) []byte {
+		body := append([]byte(kind), data...)
+		return slices.Concat(number(uint32(len(data))), body, number(crc32.ChecksumIEEE(body)))
+	}
+	huge := append(number(50_000), number(50_000)...)
+	png := slices.Concat([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", append(huge, 8, 2, 0, 0, 0)...), chunk("IDAT"), chunk("IEND"))
+	gif := append([]byte("GIF89a\x50\xc3\x50\xc3\x80\x00\x00\x00\x00\x00\xff\xff\xff"), 0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x4c, 1, 0, 0x3b)
+	laughs := `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><g id="a0"><rect width="9" height="9"/></g>`
+	for i := range 9 {
+		laughs += fmt.Sprintf(`<g id="a%d">%s</g>`, i+1, strings.Repeat(fmt.Sprintf(`<use href="#a%d"/>`, i), 10))
+	}
+	canary := filepath.Join(dir, "canary.png")
+	tool(t, dir, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=red:s=64x64:d=0.04", "-frames:v", "1", canary)
+	for _, c := range []struct {
+		name    string
+		content string
+		status  []int
+		codes   string
+	}{
+		{"bomb.png", string(png), []int{422}, "too_large"},
+		{"bomb.gif", string(gif), []int{422}, "too_large"},
+		{"laughs.svg", laughs + "</svg>", []int{200, 422}, "timeout too_large damaged"},
+		{"reading.svg", `<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><image href="file://` + canary + `" width="64" height="64"/></svg>`, []int{200, 422}, "damaged"},
+		{"cut.mp4", string(film[:len(film)/2]), []int{422}, "damaged"},
+		{"list.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/passwd\n", []int{415}, "unsupported"},
+		{"concat.mp4", "ffconcat version 1.0\nfile '" + canary + "'\n", []int{415}, "unsupported"},
+		{"dressed.mp4", string(film[:32]) + "#EXTM3U\nhttp://127.0.0.1:9/x\n", []int{422}, "damaged"},
+		{"torn.pdf", "%PDF-1.7\n1 0 obj<</Type/Catalog", []int{422}, "damaged"},
+		{"text.jpg", "hello, I am no photograph", []int{415}, "unsupported"},
+		{"page.png", "<!doctype html><script>alert(1)</script>", []int{415}, "unsupported"},
+		{"empty.jpg", "", []int{415}, "unsupported"},
+		{"head.jpg", "\xff\xd8\xff\xe0\x00\x10JFIF\x00", []int{422}, "damaged"},
+	} {
+		block := strings.ReplaceAll(c.name, ".", "_")
+		hash := g.take(t, block, []byte(c.content))
+		s := g.show(t, "/api/file/"+block+"/thumbnail/64/x", acceptWebP)
+		if !slices.Contains(c.status, s.status) || s.status != 200 && (!strings.Contains(c.codes, s.code) || s.detail == "" || strings.Contains(s.detail, dir)) {
+			t.Errorf("%s: %d %s %q", c.name, s.status, s.code, s.detail)
+		}
+		if st := g.fileStatus(t, block, hash); st.Status != "ready" || s.status != 200 && st.Derived[len(st.Derived)-1].Reason == "" {
+			t.Errorf("%s: status %+v", c.name, st)
+		}
+		if c.name == "reading.svg" && s.status == 200 { // nothing is drawn of the other file
+			picture, _, err := image.Decode(bytes.NewReader(g.show(t, "/api/file/"+block+"/thumbnail/64/x", "image/jpeg").body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r, green, _, _ := picture.At(32, 32).RGBA(); r > 0x8000 && green < 0x4000 {
+				t.Error("a drawing shows another file of this machine")
+			}
+		}
+	}
+	if status, answer, err := send("GET", g.url+"/api/health", "", nil); err != nil || status != 200 {
+		t.Errorf("health: %d %s %v", status, answer, err)
+	}
+	if code := g.stop(t); code != 0 {
+		t.Errorf("exit code %d; %s", code, tail(g.stderr.String()))
+	}
+}
+
+// TestPicturesAreMadeAfterAKill kills the server between an upload and what is made of it:
+// the next start goes on, and in the end all is there.
+func TestPicturesAreMadeAfterAKill(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	const files = 6
+	rounds := 4
+	if testing.Short() {
+		rounds = 2
+	}
+	var g *gallery
+	hashes := map[string]string{}
+	for round := range rounds {
+		p := startServer(t, data)
+		if g == nil {
+			g = &gallery{process: p}
+			device, err := newDemoDevice(p.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g.token, err = device.login(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := device.call(t.Context(), "/api/heap/add", g.token, map[string]any{"id": "h", "name": "gallery"}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.process = p
+		for i := range files {
+			block := fmt.Sprintf("f%d-%d", round, i)
+			hashes[block] = g.take(t, block, jpegOf(t, 640+i, 400+round))
+		}
+		p.kill()
+	}
+	g.process = startServer(t, data)
+	for block, hash := range hashes {
+		if s := g.show(t, "/api/file/"+block+"/thumbnail/256/x", "image/jpeg"); s.status != 200 || s.width != 256 {
+			t.Errorf("%s: %d %s %s", block, s.status, s.code, s.detail)
+		}
+		if st := g.fileStatus(t, block, hash); st.Status != "ready" {
+			t.Errorf("%s: %+v", block, st)
+		}
+		if m := g.described(t, block); m["thumbhash"] == nil {
+			t.Errorf("%s: its document says %v", block, m)
+		}
+	}
+	if code := g.stop(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	out, err := exec.Command(binary, "blobs", "verify", "--data", data).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "0 damaged, 0 missing") {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	if left, err := filepath.Glob(filepath.Join(data, tempName, "*")); err != nil || len(left) > 0 {
+		t.Errorf("left in the folder for what is temporary: %v, %v", left, err)
+	}
+}
+
+func jpegOf(t testing.TB, width, height int) []byte {
+	t.Helper()
+	picture := image.NewRGBA(image.Rect(0, 0, width, height))
+	for i := range picture.Pix {
+		picture.Pix[i] = byte(i * i >> 8)
+	}
+	var out bytes.Buffer
+	if err := jpeg.Encode(&out, picture, nil); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// TestWithoutEnginesThereAreStillPictures runs a server that finds neither libvips nor
+// ffmpeg.
+func TestWithoutEnginesThereAreStillPictures(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	g := newGallery(t)
+	g.take(t, "f", jpegOf(t, 640, 400))
+	if s := g.show(t, "/api/file/f/thumbnail/256/x", acceptWebP); s.status != 200 || s.format != "jpeg" || s.header.Get("Content-Type") != "image/jpeg" || s.width != 256 {
+		t.Errorf("%d %s %s, %s", s.status, s.code, s.detail, s.format)
+	}
+	g.take(t, "v", []byte("\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41"))
+	if s := g.show(t, "/api/file/v/thumbnail/256/x", acceptWebP); s.status != 415 || s.code != "no_engine" || !strings.Contains(s.detail, "ffmpeg") {
+		t.Errorf("a video: %d %s %s", s.status, s.code, s.detail)
+	}
+	_, answer, err := send("GET", g.url+"/api/health", "", nil)
+	if err != nil || !strings.Contains(string(answer), `"media":{"status":"partial"`) || !strings.Contains(string(answer), "libvips-tools is not installed") {
+		t.Errorf("health %s, %v", answer, err)
+	}
+}
+
+func TestPicturesCanBeTurnedOff(t *testing.T) {
+	t.Parallel()
+	g := newGallery(t, "--media-workers", "-1")
+	hash := g.take(t, "f", jpegOf(t, 64, 40))
+	if s := g.show(t, "/api/file/f/thumbnail/256/x", acceptWebP); s.status != 415 || s.code != "no_engine" {
+		t.Errorf("%d %s %s", s.status, s.code, s.detail)
+	}
+	if st := g.fileStatus(t, "f", hash); st.Status != "ready" || len(st.Derived) != 0 {
+		t.Errorf("status %+v", st)
+	}
+	if _, answer, err := send("GET", g.url+"/api/health", "", nil); err != nil || !strings.Contains(string(answer), `"media":{"status":"off"`) {
+		t.Errorf("health %s, %v", answer, err)
+	}
 }

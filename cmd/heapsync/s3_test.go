@@ -101,8 +101,13 @@ func TestFilesLiveInABucket(t *testing.T) {
 	if res.StatusCode != 206 || !bytes.Equal(got, content[17_000_000:17_000_100]) {
 		t.Errorf("a range: %s, %d bytes", res.Status, len(got))
 	}
+	g := &gallery{p, token}
+	g.take(t, "picture", jpegOf(t, 640, 400)) // is fetched to be looked at
+	if s := g.show(t, "/api/file/picture/thumbnail/256/x", acceptWebP); s.status != 200 || s.width != 256 {
+		t.Errorf("a thumbnail: %d %s %s", s.status, s.code, s.detail)
+	}
 	out, err := exec.Command(binary, append([]string{"blobs", "verify", "--data", dir}, settings...)...).CombinedOutput()
-	if err != nil || !strings.HasPrefix(string(out), "1 blobs (20971520 bytes): 0 damaged, 0 missing") {
+	if err != nil || !strings.Contains(string(out), ": 0 damaged, 0 missing, 0 that no file refers to") {
 		t.Errorf("blobs verify: %v, %s", err, out)
 	}
 }
