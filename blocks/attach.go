@@ -21,12 +21,22 @@ func (in *Instance) mediaTypeOf(file io.ReaderAt, name, declared string) string 
 }
 
 // keep puts a local file, which is hashed and synced, into the store of blobs and makes it
-// the block's. The caller has an upload of it in the store, so that it is not swept.
+// the block's. It is not swept meanwhile: the caller has an upload of it in the store, or,
+// as a serial one does not name the hash, the blob is locked.
 func (in *Instance) keep(ctx context.Context, author Author, f File, file *os.File) (File, error) {
+	serial := f.Upload != Hash{}
 	lock := in.blobs.of(f.Hash)
 	lock.Lock()
+	if serial {
+		defer lock.Unlock()
+		if err := in.store.ExpectBlob(ctx, BlobSize{f.Hash, f.Size}, f.At); err != nil {
+			return File{}, err
+		}
+	}
 	err := in.files.blobs.Put(ctx, f.Hash, file, f.Size)
-	lock.Unlock()
+	if !serial {
+		lock.Unlock()
+	}
 	if err != nil {
 		return File{}, err
 	}

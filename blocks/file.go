@@ -23,6 +23,8 @@ type File struct {
 	Mime string // what the server takes it for
 	User UserID // who brought it; "" if it came from another block of the heap
 	At   int64  // ms
+	// Upload is the name of the serial upload that it came by; zero: it came otherwise.
+	Upload Hash
 }
 
 // Upload is a file on its way to a block. The block need not exist yet.
@@ -38,6 +40,15 @@ type Upload struct {
 	At        int64
 	LastAt    int64 // when something of it came last
 	HashProgress
+	Serial *Serial // nil: it comes in chunks
+}
+
+// Serial is what an upload has that comes from front to back. What there is of it is what
+// is hashed, and its Hash is a name that the server made: the file's is known at the end.
+type Serial struct {
+	Part bool   // it will not be a file, but be joined to one
+	Note string // what the client wants to read again
+	Want *Hash  // that the file must have; nil: any
 }
 
 // HashProgress is the state of SHA-256 after the first Hashed bytes of a staged file.
@@ -77,6 +88,12 @@ type Uploads interface {
 	// SaveChunk says whether a chunk is there, how far the file is hashed, and that this
 	// was at a time (ms). ErrNotFound if there is no such upload.
 	SaveChunk(ctx context.Context, upload, chunk int64, there bool, p HashProgress, at int64) error
+	// SerialUpload returns the serial upload of a name, or ErrNotFound. So is one in a
+	// deleted heap.
+	SerialUpload(ctx context.Context, name Hash) (Upload, error)
+	// SaveProgress says how far a serial upload is, and that this was at a time (ms).
+	// ErrNotFound if there is no such upload.
+	SaveProgress(ctx context.Context, upload int64, p HashProgress, at int64) error
 	// RemoveUpload forgets an upload; one that is none is no error.
 	RemoveUpload(ctx context.Context, upload int64) error
 	// IdleUploads lists the uploads of which nothing came since before (ms), of all heaps,
@@ -92,11 +109,14 @@ type Uploads interface {
 // they are dropped for long; one of them at most is its file now.
 type Files interface {
 	// AddFile makes f the block's file, keeps its blob from being swept, and forgets the
-	// block's upload of it, all in one transaction. ErrNotFound if the block is none or
-	// deleted.
+	// block's upload of it and the one that f names, all in one transaction. ErrNotFound
+	// if the block is none or deleted.
 	AddFile(ctx context.Context, f File) error
 	// FileOf returns the block's file, or ErrNotFound. So is one in a deleted heap.
 	FileOf(ctx context.Context, key BlockKey) (File, error)
+	// FileByUpload returns the file that came by the serial upload of a name, even if it is
+	// not the block's file any more, or ErrNotFound. So is one in a deleted heap.
+	FileByUpload(ctx context.Context, name Hash) (File, error)
 	// FollowFile notes at a time (ms) what a block's document, read at seq, names as its
 	// file: hash nil for none. If the block has moved on, nothing changes. The file becomes the block's if it was one of its files before, or is one of another block of the heap; what was its file is dropped. name "" leaves it as
 	// it was. changed says that the file is another one now, or has another name.
@@ -111,6 +131,9 @@ type Files interface {
 // BlobRefs finds the blobs that nothing refers to: no file, not even one that was dropped,
 // no upload, and no picture of one of these. They are marked, and only what was marked for long is deleted.
 type BlobRefs interface {
+	// ExpectBlob notes at a time (ms) that a blob is about to be put, which nothing refers
+	// to yet. It is swept like others if that stays so.
+	ExpectBlob(ctx context.Context, b BlobSize, at int64) error
 	// ForgetFiles forgets files that were dropped before (ms), at most limit, and says how
 	// many.
 	ForgetFiles(ctx context.Context, before int64, limit int) (int, error)

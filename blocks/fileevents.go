@@ -10,7 +10,7 @@ import (
 // file was looked at.
 type FileChange struct {
 	Key      BlockKey
-	Hash     Hash
+	Hash     Hash  // zero: it is not known yet
 	Received int64 // bytes
 	Size     int64
 	Ready    bool
@@ -53,6 +53,10 @@ func (in *Instance) tellProgress(s *staged) {
 	s.mu.Lock()
 	c := FileChange{Key: s.up.Key, Hash: s.up.Hash, Received: s.bytes, Size: s.up.Size}
 	quiet := now.Sub(s.told) < progressEvery && s.bytes < s.up.Size
+	if of := s.up.Serial; of != nil {
+		c.Hash = Hash{} // it is a name
+		quiet = quiet || of.Part
+	}
 	if !quiet {
 		s.told = now
 	}

@@ -79,6 +79,9 @@ func (in *Instance) openUpload(ctx context.Context, key BlockKey) (*OpenFile, er
 		}
 		g := &growing{ctx: ctx, staged: s, patience: in.limits.RangeWait}
 		f := File{Key: key, Hash: up.Hash, Size: up.Size, Name: up.Name, Mime: "application/octet-stream", User: up.User, At: up.At}
+		if up.Serial != nil {
+			f.Upload = up.Hash
+		}
 		if g.Has(0) {
 			f.Mime = in.mediaTypeOf(g, f.Name, up.Mime)
 		}

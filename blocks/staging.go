@@ -67,7 +67,8 @@ func (u *uploads) stop() {
 
 // staged is one upload in memory: which chunks are there, and how far it is hashed.
 //
-// A chunk that is there is on disk and in the store. Its bytes change only while saving
+// A chunk that is there is on disk and in the store; of a serial upload, bytes that are
+// hashed are. Its bytes change only while saving
 // is held for writing; who reads them, or stores a chunk, holds it for reading.
 type staged struct {
 	all        *uploads
@@ -77,20 +78,21 @@ type staged struct {
 	syncs      groupSync
 
 	// mu guards all below.
-	mu      sync.Mutex
-	up      Upload // its HashProgress is of bytes that are there; ID 0: not read yet
-	file    *os.File
-	gone    bool // nothing can come of it any more
-	sealed  bool // it is being completed: no chunk is replaced
-	done    bool // it has become a file
-	there   []uint64
-	count   int64
-	bytes   int64
-	writers map[int64]*chunkWriter
-	hashing bool // somebody is hashing on from HashProgress
-	epoch   int  // counts when hashing had to begin anew
-	moved   chan struct{}
-	told    time.Time // when watchers heard of it last
+	mu       sync.Mutex
+	up       Upload // its HashProgress is of bytes that are there; ID 0: not read yet
+	file     *os.File
+	gone     bool // nothing can come of it any more
+	sealed   bool // it is being completed: no chunk is replaced
+	done     bool // it has become a file
+	there    []uint64
+	count    int64
+	bytes    int64
+	writers  map[int64]*chunkWriter
+	appender *appender // of a serial upload; nil: nobody sends
+	hashing  bool      // somebody is hashing on from HashProgress
+	epoch    int       // counts when hashing had to begin anew
+	moved    chan struct{}
+	told     time.Time // when watchers heard of it last
 }
 
 // acquire returns a block's upload of a hash with its file open, or ErrNotFound. It is
@@ -119,6 +121,16 @@ func (u *uploads) acquire(ctx context.Context, key BlockKey, hash Hash) (*staged
 		return nil, err
 	}
 	return s, nil
+}
+
+// acquireChunked is acquire of an upload that comes in chunks: another is none.
+func (u *uploads) acquireChunked(ctx context.Context, key BlockKey, hash Hash) (*staged, error) {
+	s, err := u.acquire(ctx, key, hash)
+	if err == nil && s.up.Serial != nil {
+		s.release()
+		return nil, fmt.Errorf("upload: %w", ErrNotFound)
+	}
+	return s, err
 }
 
 // forget has whoever comes next not find s, which may still be in use, but is gone.
@@ -179,16 +191,20 @@ func (s *staged) open(ctx context.Context, key BlockKey, hash Hash) error {
 		for _, n := range chunks {
 			s.mark(n, true)
 		}
+		if up.Serial != nil {
+			s.markHashed(0)
+		}
 	}
 	path := s.all.path(s.up.ID)
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) && s.count == 0 {
+	empty := s.count == 0 && s.up.Hashed == 0
+	if errors.Is(err, fs.ErrNotExist) && empty {
 		file, err = s.create(path)
 	}
 	if err == nil {
 		var info fs.FileInfo
 		if info, err = file.Stat(); err == nil && info.Size() != s.up.Size {
-			if s.count == 0 {
+			if empty {
 				err = file.Truncate(s.up.Size)
 			} else {
 				err = fs.ErrNotExist

@@ -43,6 +43,9 @@ type NewFile struct {
 
 	UserBytes int64 // that the author's files may have; 0: any; less: none
 	FileBytes int64 // that a file may have; the same
+
+	serial *Serial // nil: it comes in chunks
+	spare  int64   // bytes that will be freed when it is whole
 }
 
 // UploadStatus is how far a file is on its way.
@@ -160,10 +163,16 @@ func (in *Instance) addUpload(ctx context.Context, author Author, f NewFile, chu
 		return Upload{}, false, err
 	}
 	at := in.now().UnixMilli()
+	q := Quota{User: f.UserBytes, Heap: in.limits.HeapFiles}
+	for _, limit := range []*int64{&q.User, &q.Heap} {
+		if *limit > 0 {
+			*limit += f.spare
+		}
+	}
 	return in.store.AddUpload(ctx, Upload{
 		Key: f.Key, Hash: f.Hash, Size: f.Size, Name: f.Name, Mime: f.Mime,
-		ChunkSize: chunkSizeOf(f.Size, chunkSize), User: author.User, At: at, LastAt: at,
-	}, Quota{User: f.UserBytes, Heap: in.limits.HeapFiles})
+		ChunkSize: chunkSizeOf(f.Size, chunkSize), User: author.User, At: at, LastAt: at, Serial: f.serial,
+	}, q)
 }
 
 // leastFree is what uploads leave free of a disk, or a twentieth of it if that is more: the
@@ -266,7 +275,7 @@ func (in *Instance) upload(ctx context.Context, user UserID, key BlockKey, hash 
 	if err := in.Require(ctx, user, key.Heap, need); err != nil {
 		return nil, err
 	}
-	return in.uploads.acquire(ctx, key, hash)
+	return in.uploads.acquireChunked(ctx, key, hash)
 }
 
 // UploadStatus says how far a file is on its way to a block, or that it is the block's, to
@@ -300,7 +309,7 @@ func (in *Instance) CompleteUpload(ctx context.Context, author Author, key Block
 	if err := in.mayUpload(ctx, author, key); err != nil {
 		return File{}, err
 	}
-	s, err := in.uploads.acquire(ctx, key, hash)
+	s, err := in.uploads.acquireChunked(ctx, key, hash)
 	if errors.Is(err, ErrNotFound) {
 		return in.completed(ctx, author, key, hash)
 	}
@@ -308,12 +317,10 @@ func (in *Instance) CompleteUpload(ctx context.Context, author Author, key Block
 		return File{}, err
 	}
 	defer s.release()
-	select {
-	case s.completing <- struct{}{}:
-		defer func() { <-s.completing }()
-	case <-ctx.Done():
-		return File{}, ctx.Err()
+	if err := s.lockCompleting(ctx); err != nil {
+		return File{}, err
 	}
+	defer s.unlockCompleting()
 	if err := s.syncs.err(); err != nil {
 		return File{}, err
 	}
@@ -330,10 +337,9 @@ func (in *Instance) CompleteUpload(ctx context.Context, author Author, key Block
 		return File{}, err
 	}
 	if sum != hash {
-		if err := in.store.RemoveUpload(ctx, s.up.ID); err != nil {
+		if err := in.discard(ctx, s); err != nil {
 			return File{}, err
 		}
-		s.end()
 		return File{}, ErrHashMismatch
 	}
 	f := File{Key: key, Hash: hash, Size: s.up.Size, Name: s.up.Name, User: s.up.User, At: in.now().UnixMilli()}

@@ -21,7 +21,7 @@ func (s *Server) openFile(r *http.Request) (*blocks.OpenFile, error) {
 		return nil, err
 	}
 	f, err := s.Blocks.OpenFile(r.Context(), userOf(r), key)
-	if err == nil && isTicket && thing != fileThing(f.File) {
+	if err == nil && isTicket && !opens(thing, f.File) {
 		f.Close()
 		return nil, auth.ErrUnauthorized
 	}
@@ -50,6 +50,14 @@ func (s *Server) fileKey(r *http.Request) (key blocks.BlockKey, thing string, is
 // fileThing is what a ticket for a file opens: these bytes, of this block.
 func fileThing(f blocks.File) string {
 	return string(f.Key.Heap) + "/" + string(f.Key.Block) + "/" + f.Hash.String()
+}
+
+// opens says whether a ticket is for a file. One that was made while nobody knew the hash
+// yet names the upload that the file came by.
+func opens(thing string, f blocks.File) bool {
+	byUpload := f
+	byUpload.Hash = f.Upload
+	return thing == fileThing(f) || f.Upload != (blocks.Hash{}) && thing == fileThing(byUpload)
 }
 
 type ticketRequest struct {

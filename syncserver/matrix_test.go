@@ -72,7 +72,7 @@ func pathOf(pattern string) (method, path string) {
 // publicRoutes is every route that asks for no token, so that adding one is a
 // decision.
 var publicRoutes = []string{
-	"GET /api/{$}", "GET /api", "GET /api/health", "GET /sync/health",
+	"GET /api/{$}", "GET /api", "OPTIONS /api/files/{$}", "OPTIONS /api/files/{id}", "GET /api/health", "GET /sync/health",
 	"GET /metrics", "GET /api/openapi.json", "GET /api/docs", "GET /api/docs/{file}",
 	"POST /api/auth/create_session", "POST /api/auth/verify_session", "POST /api/auth/verify_key",
 	"POST /api/auth/refresh_token", "GET /ws", "GET /ws/{heap}/{block}", "/",

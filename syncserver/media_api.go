@@ -60,7 +60,7 @@ func (s *Server) servePicture(w http.ResponseWriter, r *http.Request, kind strin
 	if err != nil {
 		return err
 	}
-	if isTicket && thing != fileThing(f) {
+	if isTicket && !opens(thing, f) {
 		return auth.ErrUnauthorized
 	}
 	slug := r.PathValue("slug")

@@ -117,7 +117,7 @@ func tagOf(path string) string {
 		return "sync"
 	case "me":
 		return "auth"
-	case "file", "stream", "status", "upload":
+	case "file", "files", "stream", "status", "upload":
 		return "files"
 	case "block", "block_updates", "heap", "heaps", "heap_count", "search", "workspaces", "invites", "trash":
 		return "heaps"

@@ -69,6 +69,7 @@ var problems = []struct {
 	{blocks.ErrNotFound, 404, "not_found", 0, "no such thing here"},
 	{blocks.ErrForbidden, 403, "forbidden", 0, "your role in this heap is too low"},
 	{blocks.ErrNotTrashed, 409, "not_trashed", 0, "the block is not in the trash"},
+	{blocks.ErrLocked, http.StatusLocked, "locked", 1, ""},
 	{blocks.ErrConflict, 409, "conflict", 0, ""},
 	{blocks.ErrExpired, 410, "expired", 0, "the invitation has expired or was used by as many as may"},
 	{blocks.ErrDeleted, 410, "deleted", 0, "the block is deleted for good"},

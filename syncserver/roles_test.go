@@ -3,6 +3,7 @@ package syncserver_test
 import (
 	"encoding/base64"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -15,11 +16,23 @@ import (
 // heapRoute is a route that concerns a heap: what is asked of it, and which role it
 // takes. In path and body $h is the heap, $b a block, $t one in the trash, $v a version
 // of $b, $m a member whom nobody misses, $i an invitation, $u the hash of "abc" and $e that
-// of nothing, both on their way to $b, $p that of the video that p has.
+// of nothing, both on their way to $b, $p that of the video that p has, and $w an upload
+// with tus.
 type heapRoute struct {
 	pattern, path string
 	body          any
 	role          string
+}
+
+// withHeader is a body, and what is said of it.
+type withHeader struct {
+	text   string
+	header []string
+}
+
+// tusSends is a body that a client of tus sends.
+func tusSends(text string, more ...string) withHeader {
+	return withHeader{text, append([]string{"Tus-Resumable", "1.0.0", "Content-Type", "application/offset+octet-stream"}, more...)}
 }
 
 var heapRoutes = []heapRoute{
@@ -69,6 +82,11 @@ var heapRoutes = []heapRoute{
 	{"POST /api/upload/thumbnail/{block_id}/{file_hash}/{thumbnail_key}", "/api/upload/thumbnail/p/$p/key?heap_id=$h",
 		pictureFormOf(jpegOf(10, 10, 1), "type=thumbnail", "size=256"), "editor"},
 	{"POST /api/regenerate_file", "/api/regenerate_file", object{"block_id": "p", "heap_id": "$h"}, "editor"},
+	{"POST /api/files/{$}", "/api/files/?heap_id=$h", tusSends("abc", "Upload-Length", "3"), "editor"},
+	{"HEAD /api/files/{id}", "/api/files/$w", tusSends(""), "editor"},
+	{"PATCH /api/files/{id}", "/api/files/$w", tusSends("abc", "Upload-Offset", "0"), "editor"},
+	{"DELETE /api/files/{id}", "/api/files/$w", tusSends(""), "editor"},
+	{"POST /api/files/{id}", "/api/files/$w", tusSends("abc", "Upload-Offset", "0", "X-HTTP-Method-Override", "PATCH"), "editor"},
 }
 
 // heaplessRoutes concern no heap, or several at once: they answer for each on its own,
@@ -119,7 +137,10 @@ func (s *shared) asksForItsRole(t *testing.T, rt heapRoute, heap, role string, m
 	words := s.furnish(t, heap)
 	fill := strings.NewReplacer(words...)
 	body := rt.body
+	var header []string
 	switch b := body.(type) {
+	case withHeader:
+		body, header = b.text, b.header
 	case object:
 		filled := object{}
 		for key, value := range b {
@@ -139,7 +160,6 @@ func (s *shared) asksForItsRole(t *testing.T, rt heapRoute, heap, role string, m
 		}
 	}
 	method, _, _ := strings.Cut(rt.pattern, " ")
-	var header []string
 	if text, _ := body.(string); strings.HasPrefix(text, "--x\r\n") {
 		header = []string{"Content-Type", "multipart/form-data; boundary=x"}
 	}
@@ -196,5 +216,9 @@ func (s *shared) furnish(t *testing.T, heap string) (words []string) {
 	for content, hash := range map[string]string{"abc": hexOf("abc"), "": hexOf("")} {
 		s.as(t, "owner", "POST", "/api/upload/init/"+heap+"/b", object{"hash": hash, "size": len(content), "name": "a.txt"}).want(t, "upload", 200, "")
 	}
-	return []string{"$p", hexOf("video 40 20 9"), "$u", hexOf("abc"), "$e", hexOf(""), "$h", heap, "$b", "b", "$t", "t", "$v", v.str("id"), "$m key", s.key["spare"], "$m", s.id["spare"], "$i", i.str("id")}
+	w := s.call(t, "POST", "/api/files/?heap_id="+heap, s.token["owner"], nil, tusSends("", "Upload-Length", "3").header...)
+	if w.status != 201 {
+		t.Fatalf("tus: %d %s", w.status, w.text)
+	}
+	return []string{"$w", path.Base(w.header.Get("Location")), "$p", hexOf("video 40 20 9"), "$u", hexOf("abc"), "$e", hexOf(""), "$h", heap, "$b", "b", "$t", "t", "$v", v.str("id"), "$m key", s.key["spare"], "$m", s.id["spare"], "$i", i.str("id")}
 }

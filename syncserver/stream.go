@@ -12,6 +12,9 @@ import (
 // own deadlines are for requests that are short.
 const idleStream = time.Minute
 
+// answerStream is how long the answer to a long body may take from its last byte on.
+const answerStream = 5 * time.Minute
+
 // streamReader reads a request's body of at most left bytes for as long as it moves.
 type streamReader struct {
 	body    io.Reader
@@ -26,8 +29,11 @@ func (s *Server) readStream(w http.ResponseWriter, r *http.Request, limit int64)
 }
 
 func (r *streamReader) Read(p []byte) (int, error) {
-	if err := r.control.SetReadDeadline(time.Now().Add(idleStream)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, err
+	now := time.Now()
+	for _, set := range []error{r.control.SetReadDeadline(now.Add(idleStream)), r.control.SetWriteDeadline(now.Add(answerStream))} {
+		if set != nil && !errors.Is(set, http.ErrNotSupported) {
+			return 0, set
+		}
 	}
 	n, err := r.body.Read(p)
 	if r.left -= int64(n); r.left < 0 {

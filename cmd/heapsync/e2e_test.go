@@ -182,6 +182,12 @@ func TestRealClients(t *testing.T) {
 	nodeTest(t, p, 3*time.Minute, nil, "clients.test.mjs")
 }
 
+func TestRealTusClient(t *testing.T) {
+	t.Parallel()
+	p := startServer(t, t.TempDir())
+	nodeTest(t, p, 3*time.Minute, nil, "tus.test.mjs")
+}
+
 var (
 	sessions = flag.Int("sessions", 20, "how many seeded sessions TestRandomSessionsConverge runs")
 	seed     = flag.Int("seed", int(time.Now().UnixNano()%1_000_000), "first seed of TestRandomSessionsConverge")

@@ -1,17 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"flag"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 var manyUploads = flag.Int("many-uploads", 100, "uploads at once in TestUploadsTakeLittleMemory")
@@ -79,5 +84,159 @@ func TestUploadsTakeLittleMemory(t *testing.T) {
 	t.Logf("%d uploads at once: at most %d MB", len(conns), peak>>10)
 	if peak > 200<<10 {
 		t.Errorf("the server took %d MB", peak>>10)
+	}
+}
+
+var uploadKills = flag.Int("upload-kills", 10, "how often TestKilledServerKeepsWhatOfFilesItAcknowledged kills the server")
+
+// TestKilledServerKeepsWhatOfFilesItAcknowledged kills the real server while a client of
+// tus and one that sends chunks are at it, again and again. What was acknowledged is there
+// after each start, and both files are whole at the end.
+func TestKilledServerKeepsWhatOfFilesItAcknowledged(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(*killSeed, 1))
+	t.Logf("seed %d, %d kills", *killSeed, *uploadKills)
+	const size, chunk = 24 << 20, 64 << 10
+	content := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(content)
+	sum := sha256.Sum256(content)
+	hash := hex.EncodeToString(sum[:])
+	dir := t.TempDir()
+	var device *demoDevice
+	var token, url, at string
+	call := func(method, path string, body io.Reader, headers ...string) (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), method, url+path, body)
+		if err != nil {
+			return nil, err
+		}
+		headers = append(headers, "Authorization", "Bearer "+token, "Tus-Resumable", "1.0.0")
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err == nil {
+			_, err = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+		return res, err
+	}
+	offset := func() (n int64) {
+		t.Helper()
+		res, err := call("HEAD", at, nil)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("head: %v, %v", res, err)
+		}
+		if n, err = strconv.ParseInt(res.Header.Get("Upload-Offset"), 10, 64); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	acked, chunks := int64(0), map[int]bool{} // of the one file, and of the other
+	chunkBytes := func(i int) []byte { return content[i*chunk : (i+1)*chunk] }
+	for round := 0; ; round++ {
+		p, err := launch(dir, "--disk-floor-bytes", "-1")
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		defer p.kill()
+		url = p.url
+		if device == nil {
+			device, err = newDemoDevice(url)
+		}
+		if err == nil {
+			device.url = url
+			token, err = device.login(t.Context())
+		}
+		if err == nil && round == 0 {
+			err = device.call(t.Context(), "/api/heap/add", token, map[string]any{"id": "h", "name": "kill"}, nil)
+		}
+		if err == nil && round == 0 {
+			err = device.call(t.Context(), "/api/upload/init/h/chunks", token, map[string]any{"hash": hash, "size": size, "name": "f", "chunk_size": chunk}, nil)
+		}
+		if err == nil && round == 0 {
+			var res *http.Response
+			if res, err = call("POST", "/api/files/?heap_id=h", nil, "Upload-Length", strconv.Itoa(size)); err == nil {
+				at = res.Header.Get("Location")
+			}
+		}
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		have := offset()
+		if have < acked {
+			t.Fatalf("round %d: %d bytes are there, and %d were acknowledged", round, have, acked)
+		}
+		acked = have
+		var status struct{ Received [][2]int }
+		if err := device.get(t.Context(), "/api/upload/status/h/chunks/"+hash, token, &status); err != nil {
+			t.Fatal(err)
+		}
+		there := map[int]bool{}
+		for _, r := range status.Received {
+			for i := r[0]; i <= r[1]; i++ {
+				there[i] = true
+			}
+		}
+		for i := range chunks {
+			if !there[i] {
+				t.Fatalf("round %d: chunk %d was acknowledged, and is not there", round, i)
+			}
+		}
+		if round == *uploadKills {
+			finishUploads(t, call, at, acked, content, hash, there)
+			break
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { // both until the server is gone
+			for acked < size/2 {
+				end := min(acked+rng.Int64N(300<<10)+1, size/2)
+				res, err := call("PATCH", at, bytes.NewReader(content[acked:end]), "Content-Type", "application/offset+octet-stream", "Upload-Offset", fmt.Sprint(acked))
+				if err != nil || res.StatusCode != 204 {
+					return
+				}
+				acked = end
+			}
+		})
+		wg.Go(func() {
+			for i := range size / chunk {
+				if there[i] {
+					continue
+				}
+				res, err := call("PUT", fmt.Sprintf("/api/upload/chunk/h/chunks/%s/%d", hash, i), bytes.NewReader(chunkBytes(i)))
+				if err != nil || res.StatusCode != 200 {
+					return
+				}
+				chunks[i] = true
+			}
+		})
+		pause := 20 + rand.New(rand.NewPCG(*killSeed, uint64(round))).IntN(150)
+		time.Sleep(time.Duration(pause) * time.Millisecond) // the load runs
+		p.kill()
+		wg.Wait()
+	}
+	if acked == 0 || len(chunks) == 0 {
+		t.Errorf("%d bytes and %d chunks were acknowledged: the load is broken", acked, len(chunks))
+	}
+}
+
+// finishUploads sends what lacks of both files, and compares them.
+func finishUploads(t *testing.T, call func(method, path string, body io.Reader, headers ...string) (*http.Response, error), at string, acked int64, content []byte, hash string, there map[int]bool) {
+	t.Helper()
+	const chunk = 64 << 10
+	res, err := call("PATCH", at, bytes.NewReader(content[acked:]), "Content-Type", "application/offset+octet-stream", "Upload-Offset", fmt.Sprint(acked))
+	if err != nil || res.StatusCode != 204 || res.Header.Get("File-Hash") != hash {
+		t.Fatalf("the rest: %v, %v", res, err)
+	}
+	for i := range len(content) / chunk {
+		if there[i] {
+			continue
+		}
+		res, err := call("PUT", fmt.Sprintf("/api/upload/chunk/h/chunks/%s/%d", hash, i), bytes.NewReader(content[i*chunk:(i+1)*chunk]))
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("chunk %d: %v, %v", i, res, err)
+		}
+	}
+	if res, err := call("POST", "/api/upload/complete/h/chunks/"+hash, nil); err != nil || res.StatusCode != 200 {
+		t.Errorf("complete: %v, %v", res, err)
 	}
 }

@@ -18,6 +18,18 @@ const unreferenced = `NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.h
 // leaving is the marked_at of a blob whose bytes are being deleted.
 const leaving = 1
 
+// ExpectBlob implements [blocks.BlobRefs].
+func (s *Store) ExpectBlob(ctx context.Context, b blocks.BlobSize, at int64) error {
+	err := s.write(ctx, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO blobs (hash, size, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET marked_at = 0`, b.Hash[:], b.Size, at)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("expect blob %s: %w", b.Hash, err)
+	}
+	return nil
+}
+
 // ForgetFiles implements [blocks.BlobRefs].
 func (s *Store) ForgetFiles(ctx context.Context, before int64, limit int) (int, error) {
 	var n int64

@@ -137,11 +137,12 @@ func (s *Store) Undescribed(ctx context.Context, hash *blocks.Hash, limit int) (
 	var list []blocks.Undescribed
 	for rows.Next() {
 		var u blocks.Undescribed
-		var hash []byte
-		if err := rows.Scan(&u.Key.Heap, &u.Key.Block, &hash, &u.Size, &u.Name, &u.Mime, &u.User, &u.At, &u.Again); err != nil {
+		var hash, upload []byte
+		if err := rows.Scan(&u.Key.Heap, &u.Key.Block, &hash, &u.Size, &u.Name, &u.Mime, &u.User, &u.At, &upload, &u.Again); err != nil {
 			return nil, fmt.Errorf("undescribed files: %w", err)
 		}
 		copy(u.Hash[:], hash)
+		copy(u.Upload[:], upload)
 		list = append(list, u)
 	}
 	return list, readError(rows.Err())

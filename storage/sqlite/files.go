@@ -9,12 +9,13 @@ import (
 	"github.com/heapsync/heapsync/blocks"
 )
 
-const fileColumns = `heaps.heap, b.block, f.hash, f.size, f.name, f.mime, f.user, f.at`
+const fileColumns = `heaps.heap, b.block, f.hash, f.size, f.name, f.mime, f.user, f.at, f.upload`
 
 func scanFile(row *sql.Row) (blocks.File, error) {
 	var f blocks.File
-	var hash []byte
-	err := row.Scan(&f.Key.Heap, &f.Key.Block, &hash, &f.Size, &f.Name, &f.Mime, &f.User, &f.At)
+	var hash, upload []byte
+	err := row.Scan(&f.Key.Heap, &f.Key.Block, &hash, &f.Size, &f.Name, &f.Mime, &f.User, &f.At, &upload)
+	copy(f.Upload[:], upload)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, blocks.ErrNotFound
 	}
@@ -43,13 +44,20 @@ func (s *Store) AddFile(ctx context.Context, f blocks.File) error {
 		if _, err := t.exec(`DELETE FROM uploads WHERE heap = ? AND block = ? AND hash = ?`, heap, f.Key.Block, f.Hash[:]); err != nil {
 			return err
 		}
+		var upload []byte
+		if f.Upload != (blocks.Hash{}) {
+			upload = f.Upload[:]
+			if _, err := t.exec(`DELETE FROM uploads WHERE hash = ? AND serial > 0`, upload); err != nil {
+				return err
+			}
+		}
 		if err := dropFile(t, ref, f.Hash[:], f.At); err != nil {
 			return err
 		}
-		_, err = t.exec(`INSERT INTO files (block, hash, heap, size, name, mime, user, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET name = excluded.name, mime = excluded.mime,
+		_, err = t.exec(`INSERT INTO files (block, hash, heap, size, name, mime, user, at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, x''))
+			ON CONFLICT DO UPDATE SET name = excluded.name, mime = excluded.mime, upload = iif(excluded.upload > x'', excluded.upload, upload),
 				described = CASE dropped_at WHEN 0 THEN described ELSE 0 END, dropped_at = 0`,
-			ref, f.Hash[:], heap, f.Size, f.Name, f.Mime, f.User, f.At)
+			ref, f.Hash[:], heap, f.Size, f.Name, f.Mime, f.User, f.At, upload)
 		return err
 	})
 	if err != nil {
@@ -71,6 +79,17 @@ func (s *Store) FileOf(ctx context.Context, key blocks.BlockKey) (blocks.File, e
 		WHERE heaps.heap = ? AND heaps.deleted_at = 0 AND b.block = ?`, key.Heap, key.Block))
 	if err != nil {
 		return f, fmt.Errorf("file of %s: %w", key, err)
+	}
+	return f, nil
+}
+
+// FileByUpload implements [blocks.Files].
+func (s *Store) FileByUpload(ctx context.Context, name blocks.Hash) (blocks.File, error) {
+	f, err := scanFile(s.readers.QueryRowContext(ctx, `SELECT `+fileColumns+`
+		FROM files f INDEXED BY files_by_upload JOIN blocks b ON b.ref = f.block JOIN heaps ON heaps.id = f.heap AND heaps.deleted_at = 0
+		WHERE f.upload = ? AND f.upload > x'' LIMIT 1`, name[:]))
+	if err != nil {
+		return f, fmt.Errorf("file by upload: %w", err)
 	}
 	return f, nil
 }

@@ -9,17 +9,32 @@ import (
 	"github.com/heapsync/heapsync/blocks"
 )
 
-const uploadColumns = `u.id, heaps.heap, u.block, u.hash, u.size, u.name, u.mime, u.chunk_size, u.hashed, u.hash_state, u.user, u.at, u.last_at`
+const uploadColumns = `u.id, heaps.heap, u.block, u.hash, u.size, u.name, u.mime, u.chunk_size, u.hashed, u.hash_state, u.user, u.at, u.last_at, u.serial, u.note, u.want`
+
+// What uploads.serial can be.
+const (
+	notSerial = iota
+	serialFile
+	serialPart
+)
 
 func scanUpload(row interface{ Scan(...any) error }) (blocks.Upload, error) {
 	var u blocks.Upload
-	var hash []byte
-	err := row.Scan(&u.ID, &u.Key.Heap, &u.Key.Block, &hash, &u.Size, &u.Name, &u.Mime, &u.ChunkSize, &u.Hashed, &u.State, &u.User, &u.At, &u.LastAt)
+	var hash, want []byte
+	var serial int64
+	var note string
+	err := row.Scan(&u.ID, &u.Key.Heap, &u.Key.Block, &hash, &u.Size, &u.Name, &u.Mime, &u.ChunkSize, &u.Hashed, &u.State, &u.User, &u.At, &u.LastAt, &serial, &note, &want)
 	if errors.Is(err, sql.ErrNoRows) {
 		return u, blocks.ErrNotFound
 	}
 	if err == nil && copy(u.Hash[:], hash) != len(u.Hash) {
 		err = fmt.Errorf("hash of upload %d: %w", u.ID, blocks.ErrCorrupt)
+	}
+	if serial != notSerial {
+		u.Serial = &blocks.Serial{Part: serial == serialPart, Note: note}
+		if len(want) == len(blocks.Hash{}) {
+			u.Serial.Want = (*blocks.Hash)(want)
+		}
 	}
 	return u, err
 }
@@ -57,9 +72,19 @@ func (s *Store) AddUpload(ctx context.Context, u blocks.Upload, q blocks.Quota) 
 			return err
 		}
 		added = true
-		err = t.queryRow(`INSERT INTO uploads (heap, block, hash, size, name, mime, chunk_size, user, at, last_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-			heap, u.Key.Block, u.Hash[:], u.Size, u.Name, u.Mime, u.ChunkSize, u.User, u.At, u.LastAt).Scan(&u.ID)
+		serial, note, want := notSerial, "", []byte(nil)
+		if of := u.Serial; of != nil {
+			serial, note = serialFile, of.Note
+			if of.Part {
+				serial = serialPart
+			}
+			if of.Want != nil {
+				want = of.Want[:]
+			}
+		}
+		err = t.queryRow(`INSERT INTO uploads (heap, block, hash, size, name, mime, chunk_size, user, at, last_at, serial, note, want)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+			heap, u.Key.Block, u.Hash[:], u.Size, u.Name, u.Mime, u.ChunkSize, u.User, u.At, u.LastAt, serial, note, want).Scan(&u.ID)
 		return t.check(err)
 	})
 	if err != nil {
@@ -148,22 +173,44 @@ func (s *Store) HeapsWithUpload(ctx context.Context, user blocks.UserID, block b
 	return list, readError(rows.Err())
 }
 
+// SerialUpload implements [blocks.Uploads].
+func (s *Store) SerialUpload(ctx context.Context, name blocks.Hash) (blocks.Upload, error) {
+	u, err := scanUpload(s.readers.QueryRowContext(ctx, `SELECT `+uploadColumns+` FROM uploads u JOIN heaps ON heaps.id = u.heap
+		WHERE u.hash = ? AND u.serial > 0 AND heaps.deleted_at = 0`, name[:]))
+	if err != nil {
+		return u, fmt.Errorf("serial upload: %w", readError(err))
+	}
+	return u, nil
+}
+
+// SaveProgress implements [blocks.Uploads].
+func (s *Store) SaveProgress(ctx context.Context, upload int64, p blocks.HashProgress, at int64) error {
+	err := s.write(ctx, func(t *tx) error { return saveProgress(t, upload, p, at) })
+	if err != nil {
+		return fmt.Errorf("save progress of upload %d: %w", upload, err)
+	}
+	return nil
+}
+
+func saveProgress(t *tx, upload int64, p blocks.HashProgress, at int64) error {
+	state := p.State
+	if state == nil {
+		state = []byte{}
+	}
+	return found(t.exec(`UPDATE uploads SET hashed = ?, hash_state = ?, last_at = max(last_at, ?) WHERE id = ?`, p.Hashed, state, at, upload))
+}
+
 // SaveChunk implements [blocks.Uploads].
 func (s *Store) SaveChunk(ctx context.Context, upload, chunk int64, there bool, p blocks.HashProgress, at int64) error {
 	err := s.write(ctx, func(t *tx) error {
-		state := p.State
-		if state == nil {
-			state = []byte{}
-		}
-		err := found(t.exec(`UPDATE uploads SET hashed = ?, hash_state = ?, last_at = max(last_at, ?) WHERE id = ?`, p.Hashed, state, at, upload))
-		if err != nil {
+		if err := saveProgress(t, upload, p, at); err != nil {
 			return err
 		}
 		query := `DELETE FROM chunks WHERE upload = ? AND chunk = ?`
 		if there {
 			query = `INSERT INTO chunks (upload, chunk) VALUES (?, ?) ON CONFLICT DO NOTHING`
 		}
-		_, err = t.exec(query, upload, chunk)
+		_, err := t.exec(query, upload, chunk)
 		return err
 	})
 	if err != nil {
@@ -196,8 +243,8 @@ func (s *Store) IdleUploads(ctx context.Context, before int64, limit int) ([]blo
 
 // ComingBytes implements [blocks.Uploads]. All chunks are taken to be as large as the first.
 func (s *Store) ComingBytes(ctx context.Context) (sum int64, err error) {
-	err = s.readers.QueryRowContext(ctx, `SELECT coalesce(sum(max(0, size - chunk_size * (SELECT count(*) FROM chunks WHERE upload = id))), 0)
-		FROM uploads`).Scan(&sum)
+	err = s.readers.QueryRowContext(ctx, `SELECT coalesce(sum(CASE serial WHEN 0
+		THEN max(0, size - chunk_size * (SELECT count(*) FROM chunks WHERE upload = id)) ELSE size - hashed END), 0) FROM uploads`).Scan(&sum)
 	if err != nil {
 		return 0, fmt.Errorf("bytes that uploads lack: %w", readError(err))
 	}

@@ -410,6 +410,11 @@ func (f *Faulty) SaveSource(ctx context.Context, s blocks.Source) error {
 	return f.call(ctx, "SaveSource", func() error { return f.Store.SaveSource(ctx, s) })
 }
 
+// SaveProgress implements [blocks.Uploads].
+func (f *Faulty) SaveProgress(ctx context.Context, upload int64, p blocks.HashProgress, at int64) error {
+	return f.call(ctx, "SaveProgress", func() error { return f.Store.SaveProgress(ctx, upload, p, at) })
+}
+
 // AddFile implements [blocks.Files].
 func (f *Faulty) AddFile(ctx context.Context, file blocks.File) error {
 	return f.call(ctx, "AddFile", func() error { return f.Store.AddFile(ctx, file) })

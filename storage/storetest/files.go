@@ -85,6 +85,81 @@ func testUploads(b *bench) {
 	}
 }
 
+func testSerialUploads(b *bench) {
+	ctx, k := b.Context(), key("h", "a")
+	b.heap("h")
+	want := hashOf("want")
+	u, p := upload(k, "a name"), upload(key("h", "b"), "another name")
+	u.Serial, p.Serial = &blocks.Serial{Note: "note", Want: &want}, &blocks.Serial{Part: true}
+	u, p = b.addUpload(u), b.addUpload(p)
+	b.addUpload(upload(key("h", "c"), "in chunks"))
+	progress := blocks.HashProgress{Hashed: 4, State: []byte("state")}
+	b.must(b.s.SaveProgress(ctx, u.ID, progress, 9))
+	b.must(b.s.SaveProgress(ctx, u.ID, progress, 8))
+	b.wantErr(b.s.SaveProgress(ctx, 99, progress, 9), blocks.ErrNotFound, "progress of nothing")
+	b.reopen()
+	got, err := b.s.SerialUpload(ctx, u.Hash)
+	if err != nil || got.ID != u.ID || got.Key != k || got.Hashed != 4 || string(got.State) != "state" || got.LastAt != 9 ||
+		got.Serial == nil || got.Serial.Part || got.Serial.Note != "note" || got.Serial.Want == nil || *got.Serial.Want != want {
+		b.Errorf("%+v, %+v, %v", got, got.Serial, err)
+	}
+	if got, err := b.s.SerialUpload(ctx, p.Hash); err != nil || got.Serial == nil || !got.Serial.Part || got.Serial.Want != nil {
+		b.Errorf("a part: %+v, %+v, %v", got, got.Serial, err)
+	}
+	_, err = b.s.SerialUpload(ctx, hashOf("in chunks"))
+	b.wantErr(err, blocks.ErrNotFound, "an upload in chunks")
+	if sum, err := b.s.ComingBytes(ctx); err != nil || sum != 6+10+10 {
+		b.Errorf("%d bytes, %v", sum, err)
+	}
+
+	_, err = b.s.FileByUpload(ctx, u.Hash)
+	b.wantErr(err, blocks.ErrNotFound, "no file yet")
+	_, err = b.s.FileByUpload(ctx, blocks.Hash{})
+	b.wantErr(err, blocks.ErrNotFound, "no name")
+	b.commit(b.next(k, "update"))
+	f := file(k, "x")
+	b.must(b.s.ExpectBlob(ctx, blocks.BlobSize{Hash: f.Hash, Size: f.Size}, 10))
+	b.must(b.s.AddFile(ctx, f))
+	_, err = b.s.FileByUpload(ctx, blocks.Hash{})
+	b.wantErr(err, blocks.ErrNotFound, "a file that came otherwise")
+	f.Upload = u.Hash
+	b.must(b.s.AddFile(ctx, f))
+	_, err = b.s.SerialUpload(ctx, u.Hash)
+	b.wantErr(err, blocks.ErrNotFound, "upload of what is a file")
+	again := f
+	again.Upload = blocks.Hash{}
+	b.must(b.s.AddFile(ctx, again))
+	b.reopen()
+	if got, err := b.s.FileByUpload(ctx, u.Hash); err != nil || got != f {
+		b.Errorf("%+v, %v, want %+v", got, err, f)
+	}
+	b.must(b.s.AddFile(ctx, file(k, "y")))
+	if got, err := b.s.FileByUpload(ctx, u.Hash); err != nil || got != f {
+		b.Errorf("when the block has another file: %+v, %v", got, err)
+	}
+
+	b.must(b.s.RemoveUpload(ctx, p.ID)) // its name is no blob's
+	b.must(b.s.ExpectBlob(ctx, blocks.BlobSize{Hash: hashOf("expected"), Size: 3}, 10))
+	mark := func(at int64) []blocks.Hash {
+		b.Helper()
+		_, _, err := b.s.MarkBlobs(ctx, blocks.Hash{}, at, 100)
+		b.must(err)
+		list, err := b.s.MarkedBlobs(ctx, 1000, 10)
+		b.must(err)
+		return list
+	}
+	if got := mark(100); !slices.Equal(got, []blocks.Hash{hashOf("expected")}) {
+		b.Errorf("marked %v", got)
+	}
+	b.must(b.s.ExpectBlob(ctx, blocks.BlobSize{Hash: hashOf("expected"), Size: 3}, 20))
+	if got, err := b.s.MarkedBlobs(ctx, 1000, 10); err != nil || len(got) != 0 {
+		b.Errorf("expected again, it is marked: %v, %v", got, err)
+	}
+	b.must(b.s.DeleteHeap(ctx, "h", 1, 2))
+	_, err = b.s.FileByUpload(ctx, u.Hash)
+	b.wantErr(err, blocks.ErrNotFound, "in a deleted heap")
+}
+
 func testQuota(b *bench) {
 	ctx := b.Context()
 	b.heap("h")

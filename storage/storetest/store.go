@@ -66,6 +66,7 @@ func Store(t *testing.T, open func(t testing.TB, dir string, now func() time.Tim
 		{"PollersMissNothing", testDelta},
 		{"PollersMissNothingOfConcurrentWriters", testDeltaConcurrent},
 		{"UploadsKeepTheirChunks", testUploads},
+		{"UploadsComeFromFrontToBack", testSerialUploads},
 		{"QuotasCountFilesAndUploads", testQuota},
 		{"BlocksHaveTheFilesTheyWereGiven", testFiles},
 		{"FilesAreKnownToWhoCanReadThem", testKnownFiles},

@@ -219,7 +219,10 @@ func (srv *Server) trashChanged(c blocks.TrashChange) {
 // that its pictures were made.
 func (srv *Server) fileChanged(c blocks.FileChange) {
 	srv.tell(c.Key.Heap, func() event {
-		e := event{Event: "file.ready", HeapID: c.Key.Heap, BlockID: c.Key.Block, At: c.At, Hash: c.Hash.String()}
+		e := event{Event: "file.ready", HeapID: c.Key.Heap, BlockID: c.Key.Block, At: c.At}
+		if c.Hash != (blocks.Hash{}) {
+			e.Hash = c.Hash.String()
+		}
 		switch {
 		case c.Derived:
 			e.Event = "file.derived"
