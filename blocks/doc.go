@@ -31,6 +31,12 @@
 // Deletion for good runs between two transactions of the committer. It is told in the
 // order of commits, and there is one moment from which on every append is refused.
 //
+// What is made of files is kept by the hash of the file, not of a block: two blocks with
+// the same film have it decoded once. A client's own pictures belong to its block, since
+// they need not show what the file does. The queue is the ledger of sources itself, so that
+// nothing has to be found again after a crash; what somebody waits for is kept in memory,
+// and asked for again.
+//
 // Ids of imported notes are made of the heap and the path in the archive: who sends an
 // archive twice has its notes once.
 package blocks

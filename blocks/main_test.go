@@ -12,13 +12,17 @@ import (
 	"go.uber.org/goleak" // sees goroutines that a test leaves behind
 
 	"github.com/heapsync/heapsync/blocks"
+	"github.com/heapsync/heapsync/blocks/media"
 	"github.com/heapsync/heapsync/storage/sqlite"
 	"github.com/heapsync/heapsync/storage/storetest"
 	"github.com/heapsync/heapsync/ydoc"
 	"github.com/heapsync/heapsync/ydoc/lib0"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	media.RunConfined()
+	goleak.VerifyTestMain(m)
+}
 
 // world is an instance on a database of its own, behind a store that can fail.
 // Ada owns the heap "h"; bob and carol edit it, eve looks at it.

@@ -22,7 +22,8 @@ import (
 	"testing"
 	"time"
 
-	_ "golang.org/x/image/webp"
+	"github.com/gorilla/websocket"
+	_ "golang.org/x/image/webp" // DecodeConfig knows it
 )
 
 // gallery is a server with one user and the heap "h".
@@ -523,5 +524,51 @@ func TestPicturesCanBeTurnedOff(t *testing.T) {
 	}
 	if _, answer, err := send("GET", g.url+"/api/health", "", nil); err != nil || !strings.Contains(string(answer), `"media":{"status":"off"`) {
 		t.Errorf("health %s, %v", answer, err)
+	}
+}
+
+func TestListenersHearWhenPicturesAreMade(t *testing.T) {
+	t.Parallel()
+	g := newGallery(t)
+	ws, _, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(g.url, "http")+"/ws?token="+g.token, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	for _, op := range []string{`{"op":"subscribe","heap_id":"h"}`, `{"op":"none"}`} { // the latter is refused when the former is done
+		if err := ws.WriteMessage(websocket.TextMessage, []byte(op)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ws.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	var hash string
+	var heard []string
+	for !slices.Contains(heard, "file.derived") {
+		_, text, err := ws.ReadMessage()
+		if err != nil {
+			t.Fatalf("%v after %q", err, heard)
+		}
+		var e struct {
+			Event   string
+			BlockID string `json:"block_id"`
+			Hash    string
+		}
+		if err := json.Unmarshal(text, &e); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if e.Event == "error" {
+			hash = g.take(t, "f", jpegOf(t, 64, 40))
+		}
+		if strings.HasPrefix(e.Event, "file.") {
+			heard = append(heard, e.Event)
+			if e.BlockID != "f" || e.Hash != hash {
+				t.Errorf("%s", text)
+			}
+		}
+	}
+	if !slices.Equal(heard, []string{"file.ready", "file.derived"}) {
+		t.Errorf("heard %q", heard)
 	}
 }
