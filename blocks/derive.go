@@ -327,7 +327,7 @@ func (d *deriver) makeWanted(ctx context.Context, src Source, wants []PictureReq
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if err == nil && (old.Status == DerivedReady || old.Status == DerivedFailed) {
+		if err == nil && (old.Status == DerivedReady || old.final()) {
 			continue
 		}
 		g := group{kind: key.Kind, position: key.Position, asked: key.Asked}

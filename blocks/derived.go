@@ -68,6 +68,12 @@ type Picture struct {
 	At     int64 // ms
 }
 
+// final says that there will be no picture: one that took too long is tried once more, for
+// the machine may have had much to do.
+func (p *Picture) final() bool {
+	return p.Status == DerivedFailed && (p.Code != CodeTimeout || p.Tries >= 2)
+}
+
 // Undescribed is a block whose document lacks what was found out about its file.
 type Undescribed struct {
 	File

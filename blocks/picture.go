@@ -115,8 +115,10 @@ func (in *Instance) picture(ctx context.Context, f File, want PictureRequest) (*
 		return nil, ErrNotMade
 	case err != nil:
 		return nil, err
-	case p.Status == DerivedFailed:
+	case p.final():
 		return nil, &NoPictureError{p.Failure}
+	case p.Status == DerivedFailed:
+		return nil, ErrNotMade
 	}
 	return in.openPicture(ctx, p)
 }

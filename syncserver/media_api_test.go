@@ -67,7 +67,7 @@ func (p *painter) read(file *os.File) (f media.Facts, err error) {
 	f.Format = media.Format{Name: word, MIME: "image/" + word, Kind: media.Image}
 	_, _ = fmt.Sscan(strings.TrimPrefix(string(content), word), &f.Width, &f.Height, &seconds)
 	switch word {
-	case "image", "slow", "panic":
+	case "image", "slow", "late", "panic":
 	case "animated":
 		f.Animated, f.Frames = true, 3
 	case "video":
@@ -99,6 +99,9 @@ func (p *painter) Thumbnails(ctx context.Context, file *os.File, o media.Options
 	p.called("thumbnails %s %v %s at %v", f.Format.Name, o.Edges, o.Encoding, o.Position.In(f.Duration.Seconds()))
 	if f.Format.Name == "panic" {
 		panic("a decoder gone wild")
+	}
+	if f.Format.Name == "late" && len(o.Edges) == 1 {
+		return nil, fmt.Errorf("%w: more than 10 s", media.ErrTimeout)
 	}
 	if p.gate != nil && f.Format.Name == "slow" {
 		select {
@@ -352,6 +355,19 @@ func TestFilesWithoutAPictureSayWhy(t *testing.T) {
 	s.as(t, "ada", "GET", "/api/file/still/animated_thumbnail/64/x", nil).want(t, "a still", 415, "unsupported")
 	s.as(t, "ada", "GET", "/api/file/still/video_thumbnail/64/0", nil).want(t, "an image", 415, "unsupported")
 	s.as(t, "ada", "POST", "/api/heap_count", object{"heap_id": "h"}).want(t, "the server", 200, "")
+}
+
+func TestWhatTakesTooLongIsTriedOnceMore(t *testing.T) {
+	s := newStudio(t, &painter{}, blocks.Limits{})
+	s.upload(t, "ada", "f", "late 400 200", nil)
+	s.looked(t, 1)
+	for range 2 {
+		s.as(t, "ada", "GET", "/api/file/f/thumbnail/64/x", nil).want(t, "too slow", 422, "timeout")
+	}
+	if n := s.count("thumbnails late [64]"); n != 2 {
+		t.Errorf("%d tries", n)
+	}
+	s.as(t, "ada", "GET", "/api/file/f/thumbnail/256/x", nil).want(t, "what was made before", 200, "")
 }
 
 func TestMomentsOfAVideoAreWholeSeconds(t *testing.T) {

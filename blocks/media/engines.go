@@ -40,6 +40,8 @@ func set[T comparable](field *T, value T) {
 // Config says what Find looks for.
 type Config struct {
 	Limits Limits
+	// Temp is the folder for what lives as long as one call; "": the system's.
+	Temp string
 	// Without are programs not to be used though they are there: "vips", "ffmpeg".
 	Without []string
 }
@@ -49,6 +51,7 @@ type Config struct {
 // the caller's choice.
 type Engines struct {
 	limits                        Limits
+	temp                          string
 	vips, vipsthumbnail, vipshead string // paths; empty: not to be used
 	ffmpeg, ffprobe               string
 	loaders                       []string // classes of libvips
@@ -69,7 +72,7 @@ type Report struct {
 // JPEG, PNG, GIF, WebP, BMP and the preview in a camera's raw file, and write
 // JPEG. An error is only that of ctx.
 func Find(ctx context.Context, config Config) (*Engines, error) {
-	m := &Engines{limits: config.Limits.withDefaults()}
+	m := &Engines{limits: config.Limits.withDefaults(), temp: config.Temp}
 	if why := confinementMissing(); why != "" {
 		m.report.Missing = append(m.report.Missing, "Thumbnails are made of JPEG, PNG, GIF, WebP and BMP only: "+why+".")
 	} else {

@@ -13,6 +13,8 @@ func Confined(ctx context.Context, limits Limits, command ...string) ([]byte, er
 }
 
 var (
+	// DecodeImage decodes in this process.
+	DecodeImage = decodeImage
 	// ThumbhashOf is the hash of pixels.
 	ThumbhashOf = thumbhash
 	// Reason is what is kept of complaints.

@@ -42,11 +42,44 @@ func (m *Engines) goDecode(ctx context.Context, s subject, edge int) (*image.RGB
 	if int64(config.Width)*int64(config.Height)*bytesOfPixel(config.ColorModel) > fallbackPixelBytes {
 		return nil, fail(ErrTooLarge, "%d × %d pixels take more than %d MiB without an engine", config.Width, config.Height, fallbackPixelBytes>>20)
 	}
-	picture, _, err := image.Decode(bufio.NewReaderSize(open(), 512))
+	picture, err := decodeImage(bufio.NewReaderSize(open(), 512))
 	if err != nil {
 		return nil, goFault(ctx, err)
 	}
 	return upright(shrink(picture, edge), s.header.orientation), nil
+}
+
+// decodeImage is image.Decode with the colours of WebP set right: the decoder gives what a
+// film has, in which black is 16 and white 235, as if it were what a JPEG has.
+func decodeImage(r io.Reader) (image.Image, error) {
+	picture, format, err := image.Decode(r)
+	if err != nil || format != "webp" {
+		return picture, err
+	}
+	switch p := picture.(type) {
+	case *image.YCbCr:
+		widen(p)
+	case *image.NYCbCrA:
+		widen(&p.YCbCr)
+	}
+	return picture, nil
+}
+
+// widen makes a film's colours a JPEG's, in place.
+func widen(p *image.YCbCr) {
+	var light, colour [256]byte
+	for i := range light {
+		light[i] = byte(min(max(((i-16)*255+109)/219, 0), 255))
+		colour[i] = byte(min(max((i-128)*255/224+128, 0), 255))
+	}
+	for i, y := range p.Y {
+		p.Y[i] = light[y]
+	}
+	for _, plane := range [][]byte{p.Cb, p.Cr} {
+		for i, c := range plane {
+			plane[i] = colour[c]
+		}
+	}
 }
 
 func bytesOfPixel(model color.Model) int64 {

@@ -34,7 +34,7 @@ func (m *Engines) decodePreview(ctx context.Context, s subject, at span, edge in
 	if !isPhotograph(section) {
 		return nil, fail(ErrUnsupported, "there is no preview in the raw file")
 	}
-	part, err := os.CreateTemp("", "media-")
+	part, err := os.CreateTemp(m.temp, "media-")
 	if err != nil {
 		return nil, pathless(err)
 	}

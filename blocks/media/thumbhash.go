@@ -14,7 +14,7 @@ const thumbhashEdge = 100
 // picture while the thumbnail is on its way (https://evanw.github.io/thumbhash).
 // Any size will do, the smallest best.
 func Thumbhash(t Thumbnail) ([]byte, error) {
-	picture, _, err := image.Decode(bytes.NewReader(t.Bytes))
+	picture, err := decodeImage(bytes.NewReader(t.Bytes))
 	if err != nil {
 		return nil, fail(ErrDamaged, "the thumbnail cannot be decoded")
 	}

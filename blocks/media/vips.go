@@ -104,7 +104,7 @@ func (m *Engines) vipsAnimation(ctx context.Context, s subject, edge int) ([]byt
 
 // vipsEncode writes pictures as WebP, all in one process.
 func (m *Engines) vipsEncode(ctx context.Context, pictures []*image.RGBA) ([][]byte, error) {
-	folder, err := os.MkdirTemp("", "media-")
+	folder, err := os.MkdirTemp(m.temp, "media-")
 	if err != nil {
 		return nil, pathless(err)
 	}

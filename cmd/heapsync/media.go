@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"runtime"
 
 	"github.com/heapsync/heapsync/blocks"
@@ -14,7 +15,11 @@ func findMedia(ctx context.Context, cfg *config, logger *slog.Logger) (blocks.Me
 	if cfg.MediaWorkers < 0 {
 		return nil, nil
 	}
-	engines, err := media.Find(ctx, media.Config{})
+	temp, err := filepath.Abs(filepath.Join(cfg.Data, tempName))
+	if err != nil {
+		return nil, err
+	}
+	engines, err := media.Find(ctx, media.Config{Temp: temp})
 	if err != nil {
 		return nil, err
 	}
