@@ -25,6 +25,9 @@ type File struct {
 	At   int64  // ms
 	// Upload is the name of the serial upload that it came by; zero: it came otherwise.
 	Upload Hash
+
+	// Placed says that the bytes lie where a scan found them, and not in the store of blobs.
+	Placed bool
 }
 
 // Upload is a file on its way to a block. The block need not exist yet.
@@ -117,12 +120,15 @@ type Files interface {
 	// FileByUpload returns the file that came by the serial upload of a name, even if it is
 	// not the block's file any more, or ErrNotFound. So is one in a deleted heap.
 	FileByUpload(ctx context.Context, name Hash) (File, error)
+	// FilesOf lists the files of a heap's blocks that are not deleted, those after a block,
+	// in order, at most limit.
+	FilesOf(ctx context.Context, heap HeapID, after BlockID, limit int) ([]File, error)
 	// FollowFile notes at a time (ms) what a block's document, read at seq, names as its
 	// file: hash nil for none. If the block has moved on, nothing changes. The file becomes the block's if it was one of its files before, or is one of another block of the heap; what was its file is dropped. name "" leaves it as
 	// it was. changed says that the file is another one now, or has another name.
 	FollowFile(ctx context.Context, ref Ref, seq Seq, hash *Hash, name string, at int64) (changed bool, err error)
 	// KnownFile returns a file of this hash of some block of a heap that the user can
-	// read, or ErrNotFound. What it costs does not depend on what others have.
+	// read, one whose bytes are in the store of blobs, or ErrNotFound. What it costs does not depend on what others have.
 	KnownFile(ctx context.Context, user UserID, hash Hash) (File, error)
 	// FileUsage returns bytes and number of a user's files and uploads.
 	FileUsage(ctx context.Context, user UserID) (bytes, files int64, err error)
@@ -148,7 +154,7 @@ type BlobRefs interface {
 	ReleaseBlob(ctx context.Context, hash Hash) (may bool, err error)
 	// RemoveBlob forgets a blob that was released and to which nothing refers.
 	RemoveBlob(ctx context.Context, hash Hash) error
-	// BlobsOf lists the blobs that files refer to, and the pictures of such files, those
-	// after a hash, in order, at most limit.
+	// BlobsOf lists the blobs that files refer to, but for files in place, and the pictures
+	// of all files, those after a hash, in order, at most limit.
 	BlobsOf(ctx context.Context, after Hash, limit int) ([]BlobSize, error)
 }

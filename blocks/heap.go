@@ -31,6 +31,7 @@ type Instance struct {
 	uploads *uploads
 	blobs   blobLocks
 	deriver *deriver // nil: no pictures are made
+	scans   *scans
 }
 
 // New makes an Instance; it does no I/O. Run must be running for writes, and for lists
@@ -41,6 +42,10 @@ func New(cfg LogConfig) *Instance {
 	in.files = fileConfig{blobs: cfg.Blobs, free: cfg.FreeSpace, mediaType: cfg.MediaType}
 	in.uploads = newUploads(cfg, log)
 	in.digests.init()
+	in.scans = newScans(in, cfg.Scan)
+	if cfg.Blobs != nil {
+		in.files.blobs = &placedBlobs{cfg.Blobs, in}
+	}
 	if cfg.Media != nil && cfg.Blobs != nil {
 		in.deriver = newDeriver(in, cfg)
 	}
@@ -61,6 +66,7 @@ func (in *Instance) Run(ctx context.Context) {
 		wg.Go(func() { in.deriver.run(ctx) })
 	}
 	wg.Go(func() { in.sweep(ctx) })
+	wg.Go(func() { in.scans.run(ctx) })
 	in.Log.Run(ctx)
 	in.uploads.stop()
 	wg.Wait()

@@ -35,6 +35,8 @@ type LogConfig struct {
 	// Media makes pictures of files, for so many MediaWorkers at once. nil: there are none.
 	Media        Media
 	MediaWorkers int // 0: one
+
+	Scan ScanConfig // of folders
 }
 
 // SniffBytes is how much of a file MediaType is shown.

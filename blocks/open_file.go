@@ -32,6 +32,9 @@ func (in *Instance) OpenFile(ctx context.Context, user UserID, key BlockKey) (*O
 		return nil, err
 	}
 	blob, err := in.files.blobs.Open(ctx, f.Hash)
+	if errors.Is(err, ErrNotFound) && f.Placed {
+		return nil, ErrFileOffline
+	}
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("the blob %s of %s is missing", f.Hash, key)
 	}

@@ -292,4 +292,5 @@ type Store interface {
 	BlobRefs
 	Sources
 	Pictures
+	Places
 }

@@ -188,19 +188,26 @@ type roleCache struct {
 	roles map[HeapID]Role
 }
 
-func (c *roleCache) require(ctx context.Context, heap HeapID, need Role) error {
+func (c *roleCache) role(ctx context.Context, heap HeapID) (Role, error) {
 	role, known := c.roles[heap]
 	if !known {
 		var err error
 		if role, err = c.in.Role(ctx, c.user, heap); err != nil {
-			return err
+			return RoleNone, err
 		}
 		if c.roles == nil {
 			c.roles = make(map[HeapID]Role)
 		}
 		c.roles[heap] = role
 	}
+	return role, nil
+}
+
+func (c *roleCache) require(ctx context.Context, heap HeapID, need Role) error {
+	role, err := c.role(ctx, heap)
 	switch {
+	case err != nil:
+		return err
 	case !role.CanRead():
 		return fmt.Errorf("heap: %w", ErrNotFound)
 	case role < need:

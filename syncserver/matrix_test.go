@@ -75,7 +75,7 @@ var publicRoutes = []string{
 	"GET /api/{$}", "GET /api", "OPTIONS /api/files/{$}", "OPTIONS /api/files/{id}", "GET /api/health", "GET /sync/health",
 	"GET /metrics", "GET /api/openapi.json", "GET /api/docs", "GET /api/docs/{file}",
 	"POST /api/auth/create_session", "POST /api/auth/verify_session", "POST /api/auth/verify_key",
-	"POST /api/auth/refresh_token", "GET /ws", "GET /ws/{heap}/{block}", "/",
+	"POST /api/auth/refresh_token", "GET /ws", "GET /ws/{heap}/{block}", "GET /api/ws", "/",
 }
 
 func TestEveryRouteKnowsWhoMayCallIt(t *testing.T) {

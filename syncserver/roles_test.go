@@ -82,6 +82,7 @@ var heapRoutes = []heapRoute{
 	{"POST /api/upload/thumbnail/{block_id}/{file_hash}/{thumbnail_key}", "/api/upload/thumbnail/p/$p/key?heap_id=$h",
 		pictureFormOf(jpegOf(10, 10, 1), "type=thumbnail", "size=256"), "editor"},
 	{"POST /api/regenerate_file", "/api/regenerate_file", object{"block_id": "p", "heap_id": "$h"}, "editor"},
+	{"POST /api/reindex_files", "/api/reindex_files", object{"heap_id": "$h"}, "editor"},
 	{"POST /api/files/{$}", "/api/files/?heap_id=$h", tusSends("abc", "Upload-Length", "3"), "editor"},
 	{"HEAD /api/files/{id}", "/api/files/$w", tusSends(""), "editor"},
 	{"PATCH /api/files/{id}", "/api/files/$w", tusSends("abc", "Upload-Offset", "0"), "editor"},
@@ -94,6 +95,7 @@ var heapRoutes = []heapRoute{
 var heaplessRoutes = []string{
 	"POST /api/auth/logout", "GET /api/auth/sessions", "DELETE /api/auth/sessions/{id}", "POST /api/me", "GET /api/me",
 	"POST /api/sync/push", "POST /api/sync/pull", "POST /api/heaps", "POST /api/workspaces", "POST /api/heap/add", "POST /api/invites/{code}/accept",
+	"POST /api/scan_folder", "POST /api/abort_scan", "GET /api/active_scans", // for administrators besides
 }
 
 var roleNames = []string{"stranger", "viewer", "commenter", "editor", "owner"}

@@ -114,6 +114,9 @@ func (s *Server) routes() []route {
 		{"GET /ws/{heap}/{block}", socket, s.websocket, 0,
 			about{"Websocket: the y-websocket protocol, one block", []string{"token"}, nil, nil}},
 
+		{"GET /api/ws", socket, s.scanFeed, 0,
+			about{"Websocket, deprecated: how scans of my heaps go on, as JSON", []string{"token"}, nil, nil}},
+
 		// Heaps
 		{"POST /api/heaps", member, s.heaps, 0,
 			about{"List my heaps", nil, nil, heapsAnswer{}}},
@@ -211,6 +214,14 @@ func (s *Server) routes() []route {
 			about{"Bring a picture of a file of which the server makes none, in a form: thumbnail, type, size", []string{"heap_id"}, nil, pictureAnswer{}}},
 		{"GET /api/download/thumbnail/{block_id}/{file_hash}/{thumbnail_type}/{thumbnail_size}", member, s.downloadThumbnail, 0,
 			about{"A picture of a file, the server's or else a client's", []string{"heap_id"}, nil, nil}},
+		{"POST /api/scan_folder", member, s.scanFolder, 0,
+			about{"Make a block of each file of a folder of the server, in place; only below folders that the administrator allowed", nil, scanRequest{}, scanAnswer{}}},
+		{"POST /api/abort_scan", member, s.abortScan, 0,
+			about{"End a scan; what it has made stays", nil, abortRequest{}, scanAnswer{}}},
+		{"GET /api/active_scans", member, s.activeScans, 0,
+			about{"List the scans of my heaps that go on or wait for confirmation, the last ones that are over, and the folders that are scanned", nil, nil, scansAnswer{}}},
+		{"POST /api/reindex_files", member, s.reindexFiles, 0,
+			about{"Look at the files of a heap anew: what they are, and whether they are there; and scan its folders", nil, reindexRequest{}, reindexAnswer{}}},
 		{"POST /api/regenerate_file", member, s.regenerateFile, 0,
 			about{"Look at a block's file again and make its pictures anew", nil, regenerateRequest{}, regenerateAnswer{}}},
 		{"OPTIONS /api/files/{$}", public, s.tusOptions, 0,

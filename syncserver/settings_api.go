@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/heapsync/heapsync/auth"
+	"github.com/heapsync/heapsync/blocks/tree"
 )
 
 // The settings that an administrator changes while the server runs, by the name
@@ -182,6 +183,32 @@ func checkServerName(name string) error {
 	return nil
 }
 
+// ScanRoots lists the folders that the administrator has allowed to be scanned.
+func ScanRoots(ctx context.Context, a *auth.Service) ([]string, error) {
+	var roots []string
+	text, err := a.Setting(ctx, scanRootsSetting)
+	if err == nil && text != "" {
+		err = json.Unmarshal([]byte(text), &roots)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("scan roots: %w", err)
+	}
+	return roots, nil
+}
+
+// SetScanRoots sets them, if they are paths of folders that may be scanned.
+func SetScanRoots(ctx context.Context, a *auth.Service, by auth.Actor, roots []string) error {
+	clean, err := cleanScanRoots(roots)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(clean)
+	if err != nil {
+		return err
+	}
+	return a.PutSetting(ctx, by, scanRootsSetting, string(text))
+}
+
 // cleanScanRoots checks the folders of this machine that users may have indexed.
 func cleanScanRoots(roots []string) ([]string, error) {
 	if len(roots) > maxScanRoots {
@@ -192,7 +219,9 @@ func cleanScanRoots(roots []string) ([]string, error) {
 		if !filepath.IsAbs(root) || len(root) > maxPath || strings.ContainsRune(root, 0) {
 			return nil, badField("scan_roots", "must be absolute paths of folders")
 		}
-		clean[i] = filepath.Clean(root)
+		if clean[i] = filepath.Clean(root); tree.Pseudo(clean[i]) {
+			return nil, badField("scan_roots", "must be folders of files, not the system's own")
+		}
 	}
 	return clean, nil
 }

@@ -30,6 +30,15 @@ func (s *Server) websocket(w http.ResponseWriter, r *http.Request) error {
 	return upgradeProblem(s.Live.ServeOne(w, r, blocks.BlockKey{Heap: heap, Block: block}, token, ip))
 }
 
+// scanFeed upgrades to a socket of scan events only.
+func (s *Server) scanFeed(w http.ResponseWriter, r *http.Request) error {
+	token, given := bearer(r)
+	if !given {
+		token = r.URL.Query().Get("token")
+	}
+	return upgradeProblem(s.Live.ServeScans(w, r, token, s.clientIP(r).String()))
+}
+
 func upgradeProblem(err error) error {
 	if err == live.ErrBusy { //nolint:errorlint // it is returned as it is
 		return &Problem{Status: http.StatusServiceUnavailable, Code: "unavailable", Detail: err.Error(), retryAfter: 5}

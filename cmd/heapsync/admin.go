@@ -15,6 +15,7 @@ import (
 	"github.com/heapsync/heapsync/auth"
 	"github.com/heapsync/heapsync/blocks"
 	"github.com/heapsync/heapsync/storage/sqlite"
+	"github.com/heapsync/heapsync/syncserver"
 )
 
 // adminCommand works on the database itself, also while a server runs: it notices
@@ -60,6 +61,7 @@ func adminCommand() *cobra.Command {
 		memberCommand(&data),
 		deletedHeapsCommand(&data),
 		undeleteCommand(&data),
+		scanRootsCommand(&data),
 	)
 	return cmd
 }
@@ -237,4 +239,38 @@ func undeleteCommand(data *string) *cobra.Command {
 			})
 		},
 	}
+}
+
+func scanRootsCommand(data *string) *cobra.Command {
+	var none bool
+	cmd := &cobra.Command{
+		Use: "scan-roots [FOLDER...]", Short: "List the folders that may be scanned, or set them",
+		Long: `List the folders of this machine whose files administrators may take into their
+heaps where they lie, or allow those that are named and no others. Folders that
+the server was given as --scan-root are not among them.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withAdmin(cmd.Context(), *data, func(ctx context.Context, a *auth.Service, _ *sqlite.Store) error {
+				if none && len(args) > 0 {
+					return errors.New("--none leaves no folder to be named")
+				}
+				if none || len(args) > 0 {
+					if err := syncserver.SetScanRoots(ctx, a, auth.Actor{}, args); err != nil {
+						return err
+					}
+				}
+				roots, err := syncserver.ScanRoots(ctx, a)
+				if err != nil {
+					return err
+				}
+				for _, root := range roots {
+					if _, err := fmt.Fprintln(cmd.OutOrStdout(), root); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&none, "none", false, "allow no folder any more")
+	return cmd
 }

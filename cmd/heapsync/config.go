@@ -14,6 +14,8 @@ import (
 	"github.com/pelletier/go-toml/v2" // the configuration file's format
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/heapsync/heapsync/blocks/tree"
 )
 
 // config is every setting of the server. Each is a flag, an environment variable
@@ -61,6 +63,8 @@ type config struct {
 	S3CA           string
 	DiskFloor      int64
 	MediaWorkers   int
+	ScanRoots      []string
+	ScanEvery      time.Duration
 
 	proxies []netip.Prefix    // TrustedProxies, read
 	sources map[string]string // by flag name: where its value came from
@@ -107,6 +111,8 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.UploadTTL, "upload-ttl", 7*24*time.Hour, "how long an upload of which nothing comes is kept")
 	f.Int64Var(&c.DiskFloor, "disk-floor-bytes", 0, "bytes of the disk that uploads leave free; 0 is 1 GiB, or 5 % of the disk if that is more; -1 is none")
 	f.IntVar(&c.MediaWorkers, "media-workers", 0, "files that are looked at at once to make thumbnails; 0 is half of the processors; -1 makes none")
+	f.StringSliceVar(&c.ScanRoots, "scan-root", nil, "folders whose files may be taken in where they lie, besides those in the settings, comma separated")
+	f.DurationVar(&c.ScanEvery, "scan-every", time.Hour, "time between scans of a folder that is taken in; -1s is never by itself")
 	f.StringVar(&c.MetricsToken, "metrics-token", "", "bearer token that /metrics asks for; without one anybody may read the numbers")
 }
 
@@ -158,6 +164,13 @@ func (c *config) check() error {
 	c.proxies, err = parseNetworks(c.TrustedProxies)
 	if c.HistoryAll <= 0 || c.HistoryHourly < c.HistoryAll || c.HistoryDaily < c.HistoryHourly || c.HistoryUpdates < 1 {
 		err = errors.Join(err, errors.New("--history-all, --history-hourly and --history-daily must not shrink in this order, and --history-updates must be at least 1"))
+	}
+	for i, root := range c.ScanRoots {
+		clean, ok := tree.Clean(root)
+		if !ok || tree.Pseudo(clean) {
+			err = errors.Join(err, fmt.Errorf("--scan-root: %q is not the path of a folder of files, from / on", root))
+		}
+		c.ScanRoots[i] = clean
 	}
 	return errors.Join(
 		err,

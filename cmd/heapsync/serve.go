@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -199,6 +200,7 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 		Store: store, Index: index, Logger: logger, Audit: in.auditRefusal,
 		Blobs: files, UploadDir: filepath.Join(cfg.Data, uploadsName), TempDir: filepath.Join(cfg.Data, tempName),
 		FreeSpace: func() (int64, int64, error) { return disk.Free(cfg.Data) }, MediaType: syncserver.MediaType,
+		Scan: in.scanConfig(cfg),
 		Limits: blocks.Limits{
 			UpdateBytes: cfg.MaxUpdate, SnapshotTail: cfg.SnapshotTail, Collect: cfg.Collect,
 			History:  blocks.HistoryPolicy{All: cfg.HistoryAll, Hourly: cfg.HistoryHourly, Daily: cfg.HistoryDaily, Updates: cfg.HistoryUpdates},
@@ -218,6 +220,24 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 		Limits: cfg.rateLimits(), MetricsToken: cfg.MetricsToken, Logger: logger, TempDir: filepath.Join(cfg.Data, tempName),
 	})
 	return in, nil
+}
+
+// scanConfig says which folders may be scanned, and by whom.
+func (in *instance) scanConfig(cfg *config) blocks.ScanConfig {
+	return blocks.ScanConfig{
+		Roots: func(ctx context.Context) ([]string, error) {
+			roots, err := syncserver.ScanRoots(ctx, in.auth)
+			return append(roots, cfg.ScanRoots...), err
+		},
+		Allowed: func(ctx context.Context, user blocks.UserID) (bool, error) {
+			acc, err := in.auth.Account(ctx, auth.AccountID(user))
+			if errors.Is(err, auth.ErrNotFound) {
+				return false, nil
+			}
+			return acc.Admin && acc.Status == auth.StatusActive, err
+		},
+		Never: []string{cfg.Data}, Every: cfg.ScanEvery,
+	}
 }
 
 // setMode sets the registration mode if one is configured and it is another.

@@ -123,7 +123,7 @@ func (s *Store) RemoveBlob(ctx context.Context, hash blocks.Hash) error {
 // BlobsOf implements [blocks.BlobRefs].
 func (s *Store) BlobsOf(ctx context.Context, after blocks.Hash, limit int) ([]blocks.BlobSize, error) {
 	rows, err := s.readers.QueryContext(ctx, `SELECT hash, size FROM blobs WHERE hash > ?
-		AND (EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash)
+		AND (EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash AND files.placed = 0)
 			OR EXISTS (SELECT 1 FROM derived d WHERE d.blob = blobs.hash AND d.status = 'ready' AND EXISTS (SELECT 1 FROM files WHERE files.hash = d.hash)))
 		ORDER BY hash LIMIT ?`, after[:], limit)
 	if err != nil {

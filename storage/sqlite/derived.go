@@ -138,7 +138,7 @@ func (s *Store) Undescribed(ctx context.Context, hash *blocks.Hash, limit int) (
 	for rows.Next() {
 		var u blocks.Undescribed
 		var hash, upload []byte
-		if err := rows.Scan(&u.Key.Heap, &u.Key.Block, &hash, &u.Size, &u.Name, &u.Mime, &u.User, &u.At, &upload, &u.Again); err != nil {
+		if err := rows.Scan(&u.Key.Heap, &u.Key.Block, &hash, &u.Size, &u.Name, &u.Mime, &u.User, &u.At, &upload, &u.Placed, &u.Again); err != nil {
 			return nil, fmt.Errorf("undescribed files: %w", err)
 		}
 		copy(u.Hash[:], hash)
@@ -304,7 +304,7 @@ func (s *Store) BlobUsage(ctx context.Context) (u blocks.BlobUsage, err error) {
 	err = s.readers.QueryRowContext(ctx, `SELECT count(*) FILTER (WHERE NOT made), coalesce(sum(size) FILTER (WHERE NOT made), 0),
 			count(*) FILTER (WHERE made), coalesce(sum(size) FILTER (WHERE made), 0)
 		FROM (SELECT size, NOT EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash) AS made FROM blobs
-			WHERE EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash) OR EXISTS (SELECT 1 FROM derived WHERE derived.blob = blobs.hash))`).
+			WHERE EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash AND files.placed = 0) OR EXISTS (SELECT 1 FROM derived WHERE derived.blob = blobs.hash))`).
 		Scan(&u.Files, &u.FileBytes, &u.Derived, &u.DerivedBytes)
 	if err == nil {
 		err = s.readers.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE status IN ('queued', 'running')), count(*) FILTER (WHERE status = 'failed') FROM sources`).

@@ -9,12 +9,12 @@ import (
 	"github.com/heapsync/heapsync/blocks"
 )
 
-const fileColumns = `heaps.heap, b.block, f.hash, f.size, f.name, f.mime, f.user, f.at, f.upload`
+const fileColumns = `heaps.heap, b.block, f.hash, f.size, f.name, f.mime, f.user, f.at, f.upload, f.placed`
 
-func scanFile(row *sql.Row) (blocks.File, error) {
+func scanFile(row interface{ Scan(...any) error }) (blocks.File, error) {
 	var f blocks.File
 	var hash, upload []byte
-	err := row.Scan(&f.Key.Heap, &f.Key.Block, &hash, &f.Size, &f.Name, &f.Mime, &f.User, &f.At, &upload)
+	err := row.Scan(&f.Key.Heap, &f.Key.Block, &hash, &f.Size, &f.Name, &f.Mime, &f.User, &f.At, &upload, &f.Placed)
 	copy(f.Upload[:], upload)
 	if errors.Is(err, sql.ErrNoRows) {
 		return f, blocks.ErrNotFound
@@ -27,43 +27,46 @@ func scanFile(row *sql.Row) (blocks.File, error) {
 
 // AddFile implements [blocks.Files].
 func (s *Store) AddFile(ctx context.Context, f blocks.File) error {
-	err := s.write(ctx, func(t *tx) error {
-		var heap, ref int64
-		err := t.queryRow(`SELECT heaps.id, b.ref FROM heaps JOIN blocks b ON b.heap = heaps.id
-			WHERE heaps.heap = ? AND heaps.deleted_at = 0 AND b.block = ? AND b.deleted_at = 0`, f.Key.Heap, f.Key.Block).Scan(&heap, &ref)
-		if errors.Is(err, sql.ErrNoRows) {
-			return blocks.ErrNotFound
-		}
-		if err != nil {
-			return t.check(err)
-		}
-		if _, err := t.exec(`INSERT INTO blobs (hash, size, at) VALUES (?, ?, ?)
-			ON CONFLICT DO UPDATE SET size = excluded.size, marked_at = 0`, f.Hash[:], f.Size, f.At); err != nil {
-			return err
-		}
-		if _, err := t.exec(`DELETE FROM uploads WHERE heap = ? AND block = ? AND hash = ?`, heap, f.Key.Block, f.Hash[:]); err != nil {
-			return err
-		}
-		var upload []byte
-		if f.Upload != (blocks.Hash{}) {
-			upload = f.Upload[:]
-			if _, err := t.exec(`DELETE FROM uploads WHERE hash = ? AND serial > 0`, upload); err != nil {
-				return err
-			}
-		}
-		if err := dropFile(t, ref, f.Hash[:], f.At); err != nil {
-			return err
-		}
-		_, err = t.exec(`INSERT INTO files (block, hash, heap, size, name, mime, user, at, upload) VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, x''))
-			ON CONFLICT DO UPDATE SET name = excluded.name, mime = excluded.mime, upload = iif(excluded.upload > x'', excluded.upload, upload),
-				described = CASE dropped_at WHEN 0 THEN described ELSE 0 END, dropped_at = 0`,
-			ref, f.Hash[:], heap, f.Size, f.Name, f.Mime, f.User, f.At, upload)
-		return err
-	})
-	if err != nil {
+	if err := s.write(ctx, func(t *tx) error { return addFile(t, f) }); err != nil {
 		return fmt.Errorf("add file to %s: %w", f.Key, err)
 	}
 	return nil
+}
+
+func addFile(t *tx, f blocks.File) error {
+	var heap, ref int64
+	err := t.queryRow(`SELECT heaps.id, b.ref FROM heaps JOIN blocks b ON b.heap = heaps.id
+		WHERE heaps.heap = ? AND heaps.deleted_at = 0 AND b.block = ? AND b.deleted_at = 0`, f.Key.Heap, f.Key.Block).Scan(&heap, &ref)
+	if errors.Is(err, sql.ErrNoRows) {
+		return blocks.ErrNotFound
+	}
+	if err != nil {
+		return t.check(err)
+	}
+	if _, err := t.exec(`INSERT INTO blobs (hash, size, at) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET size = excluded.size, marked_at = 0`, f.Hash[:], f.Size, f.At); err != nil {
+		return err
+	}
+	if !f.Placed {
+		if _, err := t.exec(`DELETE FROM uploads WHERE heap = ? AND block = ? AND hash = ?`, heap, f.Key.Block, f.Hash[:]); err != nil {
+			return err
+		}
+	}
+	var upload []byte
+	if f.Upload != (blocks.Hash{}) {
+		upload = f.Upload[:]
+		if _, err := t.exec(`DELETE FROM uploads WHERE hash = ? AND serial > 0`, upload); err != nil {
+			return err
+		}
+	}
+	if err := dropFile(t, ref, f.Hash[:], f.At); err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO files (block, hash, heap, size, name, mime, user, at, upload, placed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, x''), ?)
+		ON CONFLICT DO UPDATE SET name = excluded.name, mime = excluded.mime, upload = iif(excluded.upload > x'', excluded.upload, upload),
+			placed = min(placed, excluded.placed), described = CASE dropped_at WHEN 0 THEN described ELSE 0 END, dropped_at = 0`,
+		ref, f.Hash[:], heap, f.Size, f.Name, f.Mime, f.User, f.At, upload, f.Placed)
+	return err
 }
 
 // dropFile has a block's file not be its file any more, unless it has this hash.
@@ -92,6 +95,26 @@ func (s *Store) FileByUpload(ctx context.Context, name blocks.Hash) (blocks.File
 		return f, fmt.Errorf("file by upload: %w", err)
 	}
 	return f, nil
+}
+
+// FilesOf implements [blocks.Files].
+func (s *Store) FilesOf(ctx context.Context, heap blocks.HeapID, after blocks.BlockID, limit int) ([]blocks.File, error) {
+	rows, err := s.readers.QueryContext(ctx, `SELECT `+fileColumns+`
+		FROM heaps CROSS JOIN blocks b ON b.heap = heaps.id AND b.block > ? CROSS JOIN files f ON f.block = b.ref AND f.dropped_at = 0
+		WHERE heaps.heap = ? AND heaps.deleted_at = 0 AND b.deleted_at = 0 ORDER BY b.block LIMIT ?`, after, heap, limit)
+	if err != nil {
+		return nil, fmt.Errorf("files of %s: %w", heap, readError(err))
+	}
+	defer rows.Close()
+	var list []blocks.File
+	for rows.Next() {
+		f, err := scanFile(rows)
+		if err != nil {
+			return nil, fmt.Errorf("files of %s: %w", heap, err)
+		}
+		list = append(list, f)
+	}
+	return list, readError(rows.Err())
 }
 
 // FollowFile implements [blocks.Files].
@@ -143,9 +166,9 @@ func followFile(t *tx, ref int64, want []byte, name string, at int64) (changed b
 		more, err = t.affected(`UPDATE files SET dropped_at = 0, name = CASE ?1 WHEN '' THEN name ELSE ?1 END
 			WHERE block = ?2 AND hash = ?3 AND (dropped_at > 0 OR ?1 NOT IN ('', name))`, name, ref, want)
 	case other != 0:
-		more, err = t.affected(`INSERT INTO files (block, hash, heap, size, name, mime, user, at)
-			SELECT b.ref, f.hash, f.heap, f.size, CASE ?1 WHEN '' THEN f.name ELSE ?1 END, f.mime, '', ?2
-			FROM blocks b JOIN files f ON f.heap = b.heap WHERE b.ref = ?3 AND f.hash = ?4 LIMIT 1`, name, at, ref, want)
+		more, err = t.affected(`INSERT INTO files (block, hash, heap, size, name, mime, user, at, placed)
+			SELECT b.ref, f.hash, f.heap, f.size, CASE ?1 WHEN '' THEN f.name ELSE ?1 END, f.mime, '', ?2, f.placed
+			FROM blocks b JOIN files f ON f.heap = b.heap WHERE b.ref = ?3 AND f.hash = ?4 ORDER BY f.placed LIMIT 1`, name, at, ref, want)
 	}
 	return n+more > 0, err
 }
@@ -157,7 +180,7 @@ func (s *Store) KnownFile(ctx context.Context, user blocks.UserID, hash blocks.H
 		FROM members m JOIN heaps ON heaps.id = m.heap AND heaps.deleted_at = 0
 			CROSS JOIN files f INDEXED BY files_by_hash ON f.hash = ? AND f.heap = m.heap
 			CROSS JOIN blocks b ON b.ref = f.block
-		WHERE m.user = ? AND m.role >= ? ORDER BY f.at LIMIT 1`, hash[:], user, blocks.RoleViewer))
+		WHERE m.user = ? AND m.role >= ? AND f.placed = 0 ORDER BY f.at LIMIT 1`, hash[:], user, blocks.RoleViewer))
 	if err != nil {
 		return f, fmt.Errorf("known file: %w", err)
 	}

@@ -174,6 +174,9 @@ func purgeHeap(t *tx, heap blocks.HeapID) (more bool, err error) {
 	if len(refs) == purgeStep {
 		return true, nil
 	}
+	if more, err := dropScanned(t, id); err != nil || more {
+		return more, err
+	}
 	for _, query := range []string{`DELETE FROM members WHERE heap = ?`, `DELETE FROM invites WHERE heap = ?`, `DELETE FROM uploads WHERE heap = ?`, `DELETE FROM heaps WHERE id = ?`} {
 		if _, err := t.exec(query, id); err != nil {
 			return false, err

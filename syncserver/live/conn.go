@@ -26,6 +26,7 @@ type conn struct {
 	in    *bufio.Reader // what ws reads from
 	proto protocolHandler
 	ip    string
+	feed  bool // of scan events only
 
 	started time.Time
 
@@ -48,6 +49,7 @@ type conn struct {
 	authed   bool                   // somebody has authenticated on this socket
 	heaps    map[blocks.HeapID]bool // subscribed for JSON events
 	stale    map[blocks.HeapID]bool // events were dropped
+	scanned  readable               // of a feed
 	closed   map[string]bool        // addresses that were open on this socket and are not
 }
 

@@ -34,6 +34,7 @@ type event struct {
 	Hash        string         `json:"hash,omitempty"`
 	Received    *int64         `json:"received,omitempty"`
 	Size        *int64         `json:"size,omitempty"`
+	*scanEvent
 }
 
 func (e event) frame() wireFrame {
@@ -52,6 +53,9 @@ func (c *conn) textMessage(ctx context.Context, data []byte) error {
 	if err := json.Unmarshal(data, &op); err != nil {
 		c.send(event{Event: "error", Code: "invalid"}.frame())
 		return nil
+	}
+	if c.feed && op.Op != "auth" {
+		op.Op = ""
 	}
 	switch op.Op {
 	case "auth":

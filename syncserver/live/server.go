@@ -78,6 +78,7 @@ type Server struct {
 	conns     map[*conn]struct{}
 	rooms     map[blocks.BlockKey]*room
 	listeners map[blocks.HeapID]map[*conn]bool
+	feeds     map[*conn]bool
 	stopping  bool
 }
 
@@ -108,6 +109,7 @@ func New(cfg Config) *Server {
 		conns:     make(map[*conn]struct{}),
 		rooms:     make(map[blocks.BlockKey]*room),
 		listeners: make(map[blocks.HeapID]map[*conn]bool),
+		feeds:     make(map[*conn]bool),
 	}
 	srv.upgrader = websocket.Upgrader{
 		WriteBufferPool: new(sync.Pool),
@@ -125,6 +127,7 @@ func New(cfg Config) *Server {
 	cfg.Blocks.OnMemberChange(srv.memberChanged)
 	cfg.Blocks.OnTrash(srv.trashChanged)
 	cfg.Blocks.OnFile(srv.fileChanged)
+	cfg.Blocks.OnScan(srv.scanChanged)
 	return srv
 }
 
@@ -303,6 +306,7 @@ func (srv *Server) forget(c *conn) {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	delete(srv.conns, c)
+	delete(srv.feeds, c)
 	for heap := range heaps {
 		srv.unlisten(c, heap)
 	}

@@ -1,0 +1,79 @@
+package blocks_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/heapsync/heapsync/blocks"
+)
+
+// BenchmarkScan scans small files, and large ones, and says how fast SHA-256 alone is in the
+// same run, on one processor. HEAPSYNC_SCAN_FILES is how many small ones there are.
+func BenchmarkScan(b *testing.B) {
+	b.Run("small", func(b *testing.B) {
+		n := 5000
+		if text := os.Getenv("HEAPSYNC_SCAN_FILES"); text != "" {
+			if _, err := fmt.Sscan(text, &n); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for b.Loop() {
+			b.StopTimer()
+			w := newScanWorld(b)
+			for i := range n {
+				w.write(fmt.Sprintf("%d/%d.txt", i%200, i), fmt.Sprint("content ", i))
+			}
+			b.StartTimer()
+			start := time.Now()
+			w.wantScan(w.scan(blocks.ScanRequest{}), blocks.ScanDone, int64(n), 0, 0, 0)
+			b.ReportMetric(float64(n)/time.Since(start).Seconds(), "files/s")
+			start = time.Now()
+			w.scan(blocks.ScanRequest{})
+			b.ReportMetric(float64(n)/time.Since(start).Seconds(), "rescanned/s")
+			var mem runtime.MemStats
+			runtime.ReadMemStats(&mem)
+			b.ReportMetric(float64(mem.HeapSys>>20), "heap-MB")
+			b.StopTimer()
+			w.close()
+			b.StartTimer()
+		}
+	})
+	b.Run("large", func(b *testing.B) {
+		const size = 256 << 20
+		content := noise(size, 1)
+		sum := testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				sha256.Sum256(content)
+			}
+		})
+		raw := float64(size) / (float64(sum.NsPerOp()) / 1e9) / 1e6
+		for b.Loop() {
+			b.StopTimer()
+			w := newScanWorld(b)
+			for i := range 4 {
+				content[0] = byte(i)
+				if err := os.WriteFile(filepath.Join(w.media, fmt.Sprint(i)), content, 0o600); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StartTimer()
+			start := time.Now()
+			w.wantScan(w.scan(blocks.ScanRequest{}), blocks.ScanDone, 4, 0, 0, 0)
+			rate := 4 * size / time.Since(start).Seconds() / 1e6
+			b.ReportMetric(rate, "MB/s")
+			b.ReportMetric(raw, "sha256-MB/s")
+			b.ReportMetric(rate/raw, "of-sha256")
+			b.StopTimer()
+			w.close()
+			if err := os.RemoveAll(w.media); err != nil {
+				b.Fatal(err)
+			}
+			b.StartTimer()
+		}
+	})
+}
