@@ -221,6 +221,9 @@ func (d *deriver) open(ctx context.Context, src Source) (*localFile, error) {
 	if errors.Is(err, ErrNotFound) {
 		return nil, &noPicture{Failure{CodeLost, "its bytes are missing"}}
 	}
+	if errors.Is(err, ErrFileOffline) || errors.Is(err, ErrFileChanged) { // a scan that finds it asks again
+		return nil, &noPicture{Failure{CodeLost, "the file is not where it was"}}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -114,6 +114,9 @@ type placedFile struct {
 	stat tree.Stat
 }
 
+// LocalFile implements [LocalBlob].
+func (f *placedFile) LocalFile() *os.File { return f.file }
+
 func (f *placedFile) Size() int64  { return f.stat.Size }
 func (f *placedFile) Close() error { return f.file.Close() }
 

@@ -70,6 +70,9 @@ func (in *Instance) reindex(ctx context.Context, author Author, f File) (changed
 	if blob.Size() != f.Size {
 		return false, ErrCorrupt
 	}
+	if err := in.pictureAgain(ctx, f.Key, f.Hash); err != nil {
+		return false, err
+	}
 	if in.files.mediaType == nil {
 		return false, nil
 	}
@@ -102,6 +105,20 @@ func (in *Instance) reindex(ctx context.Context, author Author, f File) (changed
 	}
 	in.tellReady(f)
 	return true, nil
+}
+
+// pictureAgain has pictures be made of a file that can be read again, if that failed because
+// it could not.
+func (in *Instance) pictureAgain(ctx context.Context, key BlockKey, hash Hash) error {
+	src, err := in.store.Source(ctx, hash)
+	if err == nil && src.Status == DerivedFailed && src.Failure.Code == CodeLost {
+		err = in.store.RegenerateSource(ctx, key, hash, in.now().UnixMilli())
+		in.deriver.nudge()
+	}
+	if errors.Is(err, ErrNotFound) { // there is no such work to do
+		return nil
+	}
+	return err
 }
 
 // rescan has the folders of a heap scanned, for who may do that.

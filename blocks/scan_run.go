@@ -286,11 +286,11 @@ func (sc *scan) setStatus(status, problem string) {
 
 // work scans, and returns the status that this comes to.
 func (sc *scan) work(ctx context.Context) (string, error) {
-	first := sc.now()
-	if err := sc.mayScan(ctx, first.User, first.Folder.Heap); err != nil {
-		return ScanFailed, err
+	f := sc.now()
+	status, err := ScanFailed, sc.mayScan(ctx, f.User, f.Folder.Heap)
+	if err == nil {
+		status, err = sc.scanAll(ctx)
 	}
-	status, err := sc.scanAll(ctx)
 	sc.statusMu.Lock()
 	stopped := sc.stopped
 	sc.statusMu.Unlock()

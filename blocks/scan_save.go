@@ -491,6 +491,13 @@ func (s *scanSaver) storeBatch(b *scannedBatch) error {
 	for _, f := range files {
 		s.in.tellReady(f)
 	}
+	for i := range b.items {
+		if it := &b.items[i]; it.was != nil && it.was.State == ScannedOffline && !it.now.Folder && !it.keep {
+			if err := s.in.pictureAgain(s.ctx, BlockKey{it.now.Heap, it.now.Block}, it.now.Hash); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
