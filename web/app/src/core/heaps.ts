@@ -1,0 +1,162 @@
+// The heaps of the account, and what their lists show of blocks. What was seen once is
+// kept in this browser, and shown without a network too.
+
+import { signal } from "@preact/signals";
+import * as api from "./api";
+import { done, load, remove, save, transaction } from "./db";
+import { online } from "./session";
+
+export type Role = "owner" | "editor" | "commenter" | "viewer";
+
+export interface Heap {
+  id: string;
+  name: string;
+  role: Role;
+  owner: string;
+  created_at: number;
+  updated_at: number;
+  blocks: number;
+  storage_bytes: number;
+}
+
+export interface FileInfo {
+  hash: string;
+  name: string;
+  size: number;
+  mime: string;
+  width?: number;
+  height?: number;
+  duration?: number;
+  thumbhash?: string;
+}
+
+/** Range is from where to where in a text. */
+export type Range = [from: number, to: number];
+
+/** Block is what lists show of one. */
+export interface Block {
+  block_id: string;
+  type: string;
+  title: string;
+  snippet?: string;
+  matches?: Range[]; // in the snippet, of what was searched
+  title_matches?: Range[];
+  updated_at: number;
+  created_at: number;
+  size: number;
+  parent: string | null;
+  apps: Record<string, unknown>;
+  file?: FileInfo | null;
+  trashed_at: number | null;
+}
+
+export interface Query {
+  type?: string;
+  parent?: string;
+  query?: string;
+  trashed?: boolean;
+  sort?: string;
+}
+
+export interface Page {
+  blocks: Block[];
+  next_cursor: string | null;
+}
+
+export const heaps = signal<Heap[] | undefined>(undefined);
+
+export const mayEdit = (heap: Heap | undefined): boolean => heap?.role === "owner" || heap?.role === "editor";
+
+export const heapOf = (id: string): Heap | undefined => heaps.value?.find((h) => h.id === id);
+
+/** reach runs a request, and notes whether the server could be reached. */
+export async function reach<T>(request: () => Promise<T>): Promise<T> {
+  try {
+    const answer = await request();
+    online.value = true;
+    return answer;
+  } catch (err) {
+    if (err instanceof api.Offline) online.value = false;
+    else if (err instanceof api.Problem) online.value = true;
+    throw err;
+  }
+}
+
+/** loadHeaps shows what is known at once, and then what the server says. */
+export async function loadHeaps(): Promise<void> {
+  if (!heaps.value) {
+    const known = await transaction(["heaps"], "readonly", (at) => done(at("heaps").getAll() as IDBRequest<Heap[]>));
+    if (known.length > 0) heaps.value = byName(known);
+  }
+  try {
+    const found = byName((await reach(() => api.post<{ heaps: Heap[] }>("/api/heaps"))).heaps);
+    heaps.value = found;
+    await transaction(["heaps"], "readwrite", (at) => {
+      at("heaps").clear();
+      for (const heap of found) at("heaps").put(heap);
+    });
+  } catch (err) {
+    if (!(err instanceof api.Offline)) throw err;
+    heaps.value ??= [];
+  }
+}
+
+const byName = (list: Heap[]): Heap[] => list.toSorted((a, b) => a.name.localeCompare(b.name));
+
+export async function addHeap(name: string): Promise<Heap> {
+  const heap = await reach(() => api.post<Heap>("/api/heap/add", { name }));
+  heaps.value = byName([...(heaps.value ?? []), heap]);
+  await save("heaps", heap);
+  return heap;
+}
+
+export async function renameHeap(id: string, name: string): Promise<void> {
+  await reach(() => api.call("PATCH", `/api/heap/${encodeURIComponent(id)}`, { name }));
+  heaps.value = byName((heaps.value ?? []).map((h) => (h.id === id ? { ...h, name } : h)));
+}
+
+export async function deleteHeap(id: string): Promise<void> {
+  await reach(() => api.call("DELETE", `/api/heap/${encodeURIComponent(id)}`));
+  heaps.value = heaps.value?.filter((h) => h.id !== id);
+  await remove("heaps", id);
+}
+
+interface Known extends Block {
+  heap: string;
+  id: string;
+}
+
+/** list returns a page of a heap's blocks; without a network, what is known of them. */
+export async function list(heap: string, query: Query, cursor: string | null, limit = 100): Promise<Page> {
+  try {
+    const page = await reach(() => api.post<Page>("/api/heap", { heap_id: heap, ...query, limit, cursor: cursor ?? undefined }));
+    await remember(heap, page.blocks);
+    return page;
+  } catch (err) {
+    if (!(err instanceof api.Offline)) throw err;
+    return cursor ? { blocks: [], next_cursor: null } : { blocks: await known(heap, query), next_cursor: null };
+  }
+}
+
+/** remember keeps what lists show of blocks. */
+export function remember(heap: string, blocks: Block[]): Promise<void> {
+  return transaction(["blocks"], "readwrite", (at) => {
+    for (const b of blocks) at("blocks").put({ ...b, matches: undefined, title_matches: undefined, heap, id: b.block_id } satisfies Known);
+  });
+}
+
+export const knownBlock = (heap: string, id: string): Promise<Block | undefined> => load<Known>("blocks", [heap, id] as IDBValidKey);
+
+async function known(heap: string, query: Query): Promise<Block[]> {
+  const all = await transaction(["blocks"], "readonly", (at) =>
+    done(at("blocks").getAll(IDBKeyRange.bound([heap, ""], [heap, "\uffff"])) as IDBRequest<Known[]>),
+  );
+  const wanted = query.query?.toLocaleLowerCase();
+  const fits = (b: Block): boolean =>
+    !b.trashed_at === !query.trashed &&
+    (query.type === undefined || b.type === query.type) &&
+    (query.parent === undefined || (b.parent ?? "") === query.parent) &&
+    (wanted === undefined || b.title.toLocaleLowerCase().includes(wanted));
+  const order = query.sort === "title" ? (a: Block, b: Block) => a.title.localeCompare(b.title) : (a: Block, b: Block) => b.updated_at - a.updated_at;
+  return all.filter(fits).sort(order);
+}

@@ -1,0 +1,111 @@
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Editor } from "@tiptap/core";
+import * as Y from "yjs";
+import { openLive, type LiveDocument } from "../core/live";
+import { account } from "../core/session";
+import { heapOf, mayEdit } from "../core/heaps";
+import { makeEditor } from "./tiptap";
+import { Toolbar } from "./Toolbar";
+import { SyncBadge } from "./SyncBadge";
+import { words } from "../ui/Toasts";
+import "./editor.css";
+
+/** BlockEditor shows a block's document, and edits it as far as one may. */
+export function BlockEditor({ heap, block }: { heap: string; block: string }) {
+  const [live, setLive] = useState<LiveDocument>();
+  const [failed, setFailed] = useState("");
+  useEffect(() => {
+    let opened: LiveDocument | undefined;
+    let here = true;
+    setLive(undefined);
+    openLive(heap, block).then(
+      (document) => {
+        opened = document;
+        if (here) setLive(document);
+        else document.close();
+      },
+      (err: unknown) => setFailed(words(err)),
+    );
+    return () => {
+      here = false;
+      opened?.close();
+    };
+  }, [heap, block]);
+  if (failed) return <p class="error" role="alert">{failed}</p>;
+  if (!live) return <p class="loading" aria-busy="true" />;
+  return <Opened key={block} live={live} />;
+}
+
+function Opened({ live }: { live: LiveDocument }) {
+  const [editor, setEditor] = useState<Editor>();
+  const place = useRef<HTMLDivElement>(null);
+  const editable = mayEdit(heapOf(live.heap)) && live.link.value !== "readonly" && live.link.value !== "refused";
+  useEffect(() => {
+    const made = makeEditor(place.current!, live, who());
+    setEditor(made);
+    return () => made.destroy();
+  }, [live]);
+  useEffect(() => void editor?.setEditable(editable), [editor, editable]);
+  return (
+    <article class="note">
+      <div class="note-head">
+        <Title doc={live.doc} editable={editable} />
+        <SyncBadge live={live} />
+      </div>
+      {live.link.value === "refused" && (
+        <p class="notice" role="alert">
+          {live.reason.value === "deleted" ? "This block was deleted for good. What is here is your copy." : `The server refuses this block: ${live.reason.value}`}
+        </p>
+      )}
+      {editor && editable && <Toolbar editor={editor} />}
+      <div ref={place} class="note-body" />
+    </article>
+  );
+}
+
+/** Title is the title in the document. It is written when typing rests. */
+function Title({ doc, editable }: { doc: Y.Doc; editable: boolean }) {
+  const about = doc.getMap("block");
+  const current = () => String(about.get("title") ?? "");
+  const [text, setText] = useState(current);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  const typed = useRef<string>(undefined);
+  const store = () => {
+    clearTimeout(timer.current);
+    if (typed.current !== undefined && typed.current !== current()) about.set("title", typed.current);
+    typed.current = undefined;
+  };
+  useEffect(() => {
+    const changed = () => {
+      if (typed.current === undefined) setText(current());
+    };
+    changed();
+    about.observe(changed);
+    return () => {
+      store();
+      about.unobserve(changed);
+    };
+  }, [doc]);
+  return (
+    <input
+      class="note-title" aria-label="Title" placeholder="Untitled" maxLength={500} value={text} readOnly={!editable}
+      onInput={(e) => {
+        typed.current = e.currentTarget.value;
+        setText(e.currentTarget.value);
+        clearTimeout(timer.current);
+        timer.current = setTimeout(store, 400);
+      }}
+      onBlur={store}
+    />
+  );
+}
+
+const colours = ["#c2410c", "#047857", "#1d4ed8", "#a21caf", "#b91c1c", "#4d7c0f", "#0e7490", "#6d28d9"];
+
+/** who is what others see beside our cursor. */
+function who(): { name: string; color: string } {
+  const me = account.value;
+  const name = me?.name || me?.public_key.slice(0, 6) || "somebody";
+  const sum = [...(me?.public_key ?? "")].reduce((n, c) => n + c.charCodeAt(0), 0);
+  return { name, color: colours[sum % colours.length]! };
+}

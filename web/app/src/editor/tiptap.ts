@@ -1,0 +1,42 @@
+// The editor: Tiptap over the document's fragment "default", which the server reads as well.
+
+import { Editor } from "@tiptap/core";
+import StarterKit from "@tiptap/starter-kit";
+import { Collaboration } from "@tiptap/extension-collaboration";
+import { CollaborationCaret } from "@tiptap/extension-collaboration-caret";
+import { TaskItem, TaskList } from "@tiptap/extension-list";
+import { TableKit } from "@tiptap/extension-table";
+import { Image } from "@tiptap/extension-image";
+import { Placeholder } from "@tiptap/extensions";
+import type { LiveDocument } from "../core/live";
+
+export function makeEditor(element: HTMLElement, live: LiveDocument, user: { name: string; color: string }): Editor {
+  return new Editor({
+    element,
+    injectCSS: false, // the policy of the page has no room for styles of scripts
+    editorProps: { attributes: { "aria-label": "Text", role: "textbox", "aria-multiline": "true", spellcheck: "true" } },
+    extensions: [
+      StarterKit.configure({ undoRedo: false, link: { openOnClick: false, protocols: ["http", "https", "mailto"] } }),
+      TaskList,
+      TaskItem.configure({ nested: true }),
+      TableKit.configure({ table: { resizable: false } }),
+      Image,
+      Placeholder.configure({ placeholder: "Write…" }),
+      Collaboration.configure({ document: live.doc, field: "default" }),
+      CollaborationCaret.configure({ provider: { awareness: live.awareness }, user, render: caret }),
+    ],
+  });
+}
+
+/** caret is where somebody else is. Its colour is set by script: the policy allows no style attributes. */
+function caret(user: Record<string, unknown>): HTMLElement {
+  const at = document.createElement("span");
+  at.className = "caret";
+  const color = /^#[0-9a-f]{6}$/i.test(String(user.color)) ? String(user.color) : "#555555";
+  at.style.setProperty("--caret", color);
+  const label = document.createElement("span");
+  label.className = "caret-name";
+  label.textContent = String(user.name).slice(0, 40);
+  at.append(label);
+  return at;
+}

@@ -1,0 +1,111 @@
+import { useEffect, useState } from "preact/hooks";
+import { heapPath, place, go } from "../core/router";
+import { addHeap, heaps, loadHeaps } from "../core/heaps";
+import { account, online, server, signOut } from "../core/session";
+import { Lazy } from "./App";
+import { HeapPage } from "./HeapPage";
+import { attempt } from "./Toasts";
+import { Waiting } from "./Waiting";
+import "./shell.css";
+
+const blockPage = () => import("./BlockPage").then((m) => m.BlockPage);
+
+/** Shell is the app of somebody who is signed in. */
+export function Shell() {
+  const [menu, setMenu] = useState(false);
+  useEffect(() => void attempt(loadHeaps), []);
+  const at = place.value;
+  useEffect(() => setMenu(false), [at]);
+  return (
+    <div class={`shell ${menu ? "menu-open" : ""}`}>
+      <a class="skip" href="#main">Skip to content</a>
+      <header class="bar">
+        <button class="plain" aria-expanded={menu} aria-controls="menu" onClick={() => setMenu(!menu)}>
+          <span aria-hidden="true">☰</span><span class="sr">Menu</span>
+        </button>
+        <a class="brand" href="/">{server.value?.name || "heapsync"}</a>
+        <Waiting />
+      </header>
+      <nav id="menu" class="menu" aria-label="Heaps" onKeyDown={(e) => e.key === "Escape" && setMenu(false)}>
+        <Heaps />
+        <div class="menu-foot">
+          <p class="key" title="Your public key">{(account.value?.name || account.value?.public_key.slice(0, 12)) ?? ""}</p>
+          <button class="plain" onClick={() => confirm(signOutWarning) && void signOut()}>Sign out</button>
+        </div>
+      </nav>
+      {menu && <div class="veil" onClick={() => setMenu(false)} />}
+      <main id="main" tabIndex={-1}>
+        {!online.value && <p class="notice offline" role="status">The server cannot be reached. You can go on: edits stay on this device until it is back.</p>}
+        {at.page === "heap" ? <HeapPage key={at.heap} heap={at.heap} />
+          : at.page === "block" ? <Lazy key={`${at.heap}/${at.block}`} load={blockPage} heap={at.heap} block={at.block} />
+          : <Home />}
+      </main>
+    </div>
+  );
+}
+
+const signOutWarning =
+  "Signing out empties this browser: your key, and edits that are not on the server yet. You need your recovery phrase to come back. Sign out?";
+
+function Heaps() {
+  const at = place.value;
+  const current = "heap" in at ? at.heap : "";
+  return (
+    <>
+      <ul>
+        {heaps.value?.map((heap) => (
+          <li key={heap.id}>
+            <a href={heapPath(heap.id)} aria-current={heap.id === current ? "page" : undefined}>
+              <span class="heap-name">{heap.name || "Untitled"}</span>
+              <span class="quiet">{heap.blocks}</span>
+            </a>
+          </li>
+        ))}
+      </ul>
+      <NewHeap />
+    </>
+  );
+}
+
+function NewHeap() {
+  const [name, setName] = useState<string>();
+  if (name === undefined) return <button class="plain" onClick={() => setName("")}>+ New heap</button>;
+  const submit = async (e: Event) => {
+    e.preventDefault();
+    const heap = await attempt(() => addHeap(name.trim() || "Notes"));
+    if (!heap) return;
+    setName(undefined);
+    go(heapPath(heap.id));
+  };
+  return (
+    <form class="new-heap" onSubmit={submit}>
+      <label>
+        Name of the heap
+        <input autoFocus ref={(el) => el?.focus()} name="heap" value={name} maxLength={200} onInput={(e) => setName(e.currentTarget.value)} onKeyDown={(e) => e.key === "Escape" && setName(undefined)} />
+      </label>
+      <button class="main">Create</button>
+      <button type="button" onClick={() => setName(undefined)}>Cancel</button>
+    </form>
+  );
+}
+
+function Home() {
+  if (!heaps.value) return <p class="loading" aria-busy="true" />;
+  return (
+    <section class="home">
+      <h1>{heaps.value.length > 0 ? "Your heaps" : "Welcome"}</h1>
+      {heaps.value.length === 0 && <p>A heap holds notes and files, and is shared as a whole. Make the first one.</p>}
+      <ul class="cards">
+        {heaps.value.map((heap) => (
+          <li key={heap.id}>
+            <a class="heap-card" href={heapPath(heap.id)}>
+              <strong>{heap.name || "Untitled"}</strong>
+              <span class="quiet">{heap.blocks === 1 ? "1 block" : `${heap.blocks} blocks`} · {heap.role}</span>
+            </a>
+          </li>
+        ))}
+      </ul>
+      {heaps.value.length === 0 && <NewHeap />}
+    </section>
+  );
+}

@@ -1,0 +1,1 @@
+import{n as e}from"./documents.js";async function t(t,n,r){let i=await e(t,n),a=i.doc.getMap(`block`);i.doc.transact(()=>{a.set(`type`,`note`),a.set(`created_at`,Date.now()),r&&a.set(`parent`,r)}),i.close()}export{t as begin};
