@@ -56,7 +56,7 @@ test("what was written offline and closed is pushed when the server is back", as
   await laptop.page.locator(".crumbs a").click();
   await laptop.page.getByText("Offline, 1 change waiting").waitFor();
   await laptop.context.setOffline(false);
-  await laptop.page.locator(".waiting").waitFor({ state: "detached", timeout: 40_000 });
+  await laptop.page.locator(".waiting").waitFor({ state: "detached", timeout: 60_000 });
   await admin.page.locator(".crumbs a").click();
   await admin.page.getByText("They climb.").waitFor();
   assert.deepEqual(laptop.faults, []);
