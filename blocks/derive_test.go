@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/jpeg"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -525,5 +526,81 @@ func TestALostPictureIsMadeAgain(t *testing.T) {
 	open()
 	if n := len(w.looks()); n != 2 {
 		t.Errorf("%d pictures were made", n)
+	}
+}
+
+// While blobs are swept, blocks get and lose the same few files: whoever has one sees its
+// picture, made again if need be, and in the end nothing is left.
+func TestSweepLeavesThePicturesOfWhatABlockHolds(t *testing.T) {
+	w := newMediaWorld(t, blocks.Limits{BlobGrace: time.Nanosecond, PictureWait: time.Minute}, func(c *blocks.LogConfig) { c.MediaWorkers = 3 })
+	rounds := 40
+	if testing.Short() {
+		rounds = 10
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	contents := []string{"one", "second", "another"}
+	stop := make(chan struct{})
+	var sweeping, wg sync.WaitGroup
+	sweeping.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				w.pass(time.Second)
+				if err := w.Sweep(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	for i := range 3 {
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
+		wg.Go(func() {
+			for n := range rounds {
+				block := fmt.Sprintf("b%d-%d", i, n)
+				if err := w.take("bob", block, []byte(contents[rng.IntN(len(contents))])); err != nil {
+					t.Errorf("take: %v", err)
+					return
+				}
+				f, err := w.FileOf(t.Context(), "bob", key(block))
+				if err != nil {
+					t.Errorf("file: %v", err)
+					return
+				}
+				p, err := w.OpenPicture(t.Context(), "bob", f, blocks.PictureRequest{Kind: blocks.KindThumbnail, Size: 64 << rng.IntN(3), WebP: true})
+				if err != nil {
+					t.Errorf("picture: %v", err)
+					return
+				}
+				content, err := io.ReadAll(p)
+				if err != nil || hashOf(content) != p.Picture.Blob {
+					t.Errorf("a picture of %d bytes, %v", len(content), err)
+				}
+				p.Close()
+				if _, err := w.PurgeBlock(t.Context(), author("bob"), blocks.Target{Heap: "h", Block: block}); err != nil {
+					t.Errorf("purge: %v", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	sweeping.Wait()
+	w.until(func() bool { u, err := w.BlobUsage(t.Context()); return err != nil || u.Queued == 0 })
+	for range 3 {
+		w.pass(time.Second)
+		w.sweep()
+	}
+	w.stop() // nobody is at work any more
+	w.run()
+	w.pass(time.Second)
+	w.sweep()
+	w.pass(time.Second)
+	w.sweep()
+	if sum, err := blocks.VerifyBlobs(t.Context(), w.store, w.cfg.Blobs, nil); err != nil || sum != (blocks.BlobSummary{}) {
+		t.Errorf("left: %+v, %v", sum, err)
 	}
 }
