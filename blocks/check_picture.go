@@ -20,6 +20,11 @@ func (in *Instance) checkPicture(ctx context.Context, content []byte) (media.Thu
 		return media.Thumbnail{}, fmt.Errorf("this server takes no pictures: %w", ErrInvalid)
 	}
 	select {
+	case <-d.ready:
+	case <-ctx.Done():
+		return media.Thumbnail{}, ctx.Err()
+	}
+	select {
 	case d.checks <- struct{}{}:
 		defer func() { <-d.checks }()
 	case <-ctx.Done():

@@ -12,7 +12,8 @@ import (
 )
 
 // Media looks at local files and makes pictures of them, as *media.Engines does. It is
-// safe for concurrent use, but for one file at a time.
+// safe for concurrent use, but for one file at a time. Report may take a while, as it takes
+// to look for programs.
 type Media interface {
 	Probe(ctx context.Context, file *os.File) (media.Facts, error)
 	Thumbnails(ctx context.Context, file *os.File, o media.Options) ([]media.Thumbnail, error)
@@ -42,6 +43,8 @@ const (
 type deriver struct {
 	in     *Instance
 	media  Media
+	ready  chan struct{} // closed when report, engine and webp are known
+	report media.Report
 	engine string // says what made something
 	webp   bool   // pictures can be written as WebP
 	slots  chan struct{}
@@ -69,13 +72,21 @@ type work struct {
 }
 
 func newDeriver(in *Instance, cfg LogConfig) *deriver {
-	report := cfg.Media.Report()
 	workers := max(1, cfg.MediaWorkers)
 	return &deriver{
-		in: in, media: cfg.Media, webp: report.Vips != "" || report.FFmpeg != "",
-		engine: fmt.Sprintf("%d vips %s ffmpeg %s", generation, report.Vips, report.FFmpeg),
-		slots:  make(chan struct{}, workers), checks: make(chan struct{}, workers), wake: make(chan struct{}, 1),
+		in: in, media: cfg.Media, ready: make(chan struct{}),
+		slots: make(chan struct{}, workers), checks: make(chan struct{}, workers), wake: make(chan struct{}, 1),
 		queued: map[Hash]*work{}, running: map[Hash]bool{}, lists: map[UserID][]*work{}, waiters: map[UserID]int{},
+	}
+}
+
+// isReady says whether it is known what pictures can be made.
+func (d *deriver) isReady() bool {
+	select {
+	case <-d.ready:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -97,6 +108,13 @@ func (d *deriver) run(ctx context.Context) {
 		wg.Wait()
 		d.stop()
 	}()
+	d.report = d.media.Report()
+	if ctx.Err() != nil {
+		return
+	}
+	d.webp = d.report.Vips != "" || d.report.FFmpeg != ""
+	d.engine = fmt.Sprintf("%d vips %s ffmpeg %s", generation, d.report.Vips, d.report.FFmpeg)
+	close(d.ready)
 	for err := d.recover(ctx); err != nil; err = d.recover(ctx) {
 		if !d.rest(ctx, err) {
 			return

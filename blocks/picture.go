@@ -100,7 +100,7 @@ func (in *Instance) picture(ctx context.Context, f File, want PictureRequest) (*
 	switch {
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return nil, err
-	case err != nil || src.Status == DerivedQueued && src.Facts == "" || src.Status == DerivedRunning && src.Facts == "":
+	case err != nil || !d.isReady() || src.Status == DerivedQueued && src.Facts == "" || src.Status == DerivedRunning && src.Facts == "":
 		return nil, ErrNotMade
 	case src.Status == DerivedFailed:
 		return nil, &NoPictureError{src.Failure}
@@ -231,12 +231,26 @@ func (in *Instance) DerivedOf(ctx context.Context, f File) (Derived, error) {
 	return Derived{src, list}, err
 }
 
-// MediaReport says what pictures this server makes; ok is false if it makes none.
-func (in *Instance) MediaReport() (_ media.Report, ok bool) {
-	if in.deriver == nil {
-		return media.Report{}, false
+// What MediaReport says of the whole.
+const (
+	MediaOK       = "ok"
+	MediaPartial  = "partial"  // of some kinds of files no pictures are made
+	MediaOff      = "off"      // of none
+	MediaStarting = "starting" // that is not known yet
+)
+
+// MediaReport says what pictures this server makes.
+func (in *Instance) MediaReport() (status string, _ media.Report) {
+	switch d := in.deriver; {
+	case d == nil:
+		return MediaOff, media.Report{}
+	case !d.isReady():
+		return MediaStarting, media.Report{}
+	case len(d.report.Missing) > 0:
+		return MediaPartial, d.report
+	default:
+		return MediaOK, d.report
 	}
-	return in.deriver.media.Report(), true
 }
 
 // BlobUsage sums up the blobs of files and what was made of them.

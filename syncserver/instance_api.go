@@ -102,21 +102,14 @@ type partHealth struct {
 }
 
 type mediaHealth struct {
-	Status  string   `json:"status" doc:"ok; partial: of some kinds of files no pictures are made; off: of none"`
+	Status  string   `json:"status" doc:"ok; partial: of some kinds of files no pictures are made; off: of none; starting: that is being found out"`
 	Formats []string `json:"formats" doc:"of which pictures are made"`
 	Missing []string `json:"missing" doc:"what is not installed, and what that costs"`
 }
 
 func (s *Server) mediaHealth() mediaHealth {
-	report, ok := s.Blocks.MediaReport()
-	h := mediaHealth{"ok", append([]string{}, report.Formats...), append([]string{}, report.Missing...)}
-	switch {
-	case !ok:
-		h.Status = "off"
-	case len(h.Missing) > 0:
-		h.Status = "partial"
-	}
-	return h
+	status, report := s.Blocks.MediaReport()
+	return mediaHealth{status, append([]string{}, report.Formats...), append([]string{}, report.Missing...)}
 }
 
 type diagnosticsJSON struct {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -76,8 +77,12 @@ func Find(ctx context.Context, config Config) (*Engines, error) {
 	if why := confinementMissing(); why != "" {
 		m.report.Missing = append(m.report.Missing, "Thumbnails are made of JPEG, PNG, GIF, WebP and BMP only: "+why+".")
 	} else {
-		m.findVips(ctx, config)
-		m.findFFmpeg(ctx, config)
+		var wg sync.WaitGroup
+		var ofVips, ofFFmpeg []string
+		wg.Go(func() { ofVips = m.findVips(ctx, config) })
+		wg.Go(func() { ofFFmpeg = m.findFFmpeg(ctx, config) })
+		wg.Wait()
+		m.report.Missing = append(ofVips, ofFFmpeg...)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -115,22 +120,19 @@ var (
 	versionNumber = regexp.MustCompile(`\d+\.\d[\w.:+~-]*`)
 )
 
-func (m *Engines) findVips(ctx context.Context, config Config) {
+func (m *Engines) findVips(ctx context.Context, config Config) (missing []string) {
 	const cost = "no pictures of TIFF, HEIC, AVIF, SVG and PDF files, and no WebP without ffmpeg"
 	paths, ok := findPrograms(config, "vips", "vipsthumbnail", "vipsheader")
 	if !ok {
-		m.report.Missing = append(m.report.Missing, "libvips-tools is not installed: "+cost+".")
-		return
+		return []string{"libvips-tools is not installed: " + cost + "."}
 	}
 	version, err := m.ask(ctx, paths[0], "--version")
 	if err != nil {
-		m.report.Missing = append(m.report.Missing, "vips does not run ("+err.Error()+"): "+cost+".")
-		return
+		return []string{"vips does not run (" + err.Error() + "): " + cost + "."}
 	}
 	list, err := m.ask(ctx, paths[0], "-l", "foreign")
 	if err != nil {
-		m.report.Missing = append(m.report.Missing, "vips does not list its formats ("+err.Error()+"): "+cost+".")
-		return
+		return []string{"vips does not list its formats (" + err.Error() + "): " + cost + "."}
 	}
 	for _, match := range vipsLoader.FindAllSubmatch(list, -1) {
 		m.loaders = append(m.loaders, string(match[1]))
@@ -139,27 +141,25 @@ func (m *Engines) findVips(ctx context.Context, config Config) {
 	m.report.Vips = string(versionNumber.Find(version))
 	for _, f := range formats {
 		if f.loader != "" && !m.loads(f) {
-			m.report.Missing = append(m.report.Missing, "This libvips has no reader for "+f.Name+".")
+			missing = append(missing, "This libvips has no reader for "+f.Name+".")
 		}
 	}
+	return missing
 }
 
-func (m *Engines) findFFmpeg(ctx context.Context, config Config) {
+func (m *Engines) findFFmpeg(ctx context.Context, config Config) (missing []string) {
 	const cost = "no pictures of videos and of songs, no lengths, no tags"
 	paths, ok := findPrograms(config, "ffmpeg", "ffprobe")
 	if !ok {
-		m.report.Missing = append(m.report.Missing, "ffmpeg is not installed: "+cost+".")
-		return
+		return []string{"ffmpeg is not installed: " + cost + "."}
 	}
 	version, err := m.ask(ctx, paths[0], "-hide_banner", "-version")
 	if err != nil {
-		m.report.Missing = append(m.report.Missing, "ffmpeg does not run ("+err.Error()+"): "+cost+".")
-		return
+		return []string{"ffmpeg does not run (" + err.Error() + "): " + cost + "."}
 	}
 	list, err := m.ask(ctx, paths[0], "-hide_banner", "-demuxers")
 	if err != nil {
-		m.report.Missing = append(m.report.Missing, "ffmpeg does not list its formats ("+err.Error()+"): "+cost+".")
-		return
+		return []string{"ffmpeg does not list its formats (" + err.Error() + "): " + cost + "."}
 	}
 	for _, match := range ffmpegDemuxer.FindAllSubmatch(list, -1) {
 		first, _, _ := bytes.Cut(match[1], []byte(","))
@@ -169,9 +169,10 @@ func (m *Engines) findFFmpeg(ctx context.Context, config Config) {
 	m.report.FFmpeg = string(versionNumber.Find(version))
 	for _, f := range formats {
 		if f.demuxer != "" && !m.demuxes(f) {
-			m.report.Missing = append(m.report.Missing, "This ffmpeg has no reader for "+f.Name+".")
+			missing = append(missing, "This ffmpeg has no reader for "+f.Name+".")
 		}
 	}
+	return missing
 }
 
 func findPrograms(config Config, names ...string) (paths []string, ok bool) {

@@ -165,6 +165,7 @@ type instance struct {
 	blocks *blocks.Instance
 	live   *live.Server
 	api    *syncserver.Server
+	media  *lateMedia // nil: none
 	logger *slog.Logger
 
 	refusals chan auth.Event // on their way to the audit log
@@ -191,9 +192,14 @@ func newInstance(ctx context.Context, cfg *config, store *sqlite.Store, index *s
 	if err := setMode(ctx, in.auth, auth.Mode(cfg.Mode)); err != nil {
 		return nil, err
 	}
-	pictures, err := findMedia(ctx, cfg, logger)
-	if err != nil {
-		return nil, err
+	var pictures blocks.Media
+	if cfg.MediaWorkers >= 0 {
+		temp, err := filepath.Abs(filepath.Join(cfg.Data, tempName)) // engines run elsewhere
+		if err != nil {
+			return nil, err
+		}
+		in.media = &lateMedia{temp: temp, found: make(chan struct{})}
+		pictures = in.media
 	}
 	in.blocks = blocks.New(blocks.LogConfig{
 		Media: pictures, MediaWorkers: cfg.mediaWorkers(),
@@ -258,6 +264,9 @@ func (in *instance) run() *background {
 	logCtx, stopLog := context.WithCancel(context.Background())
 	liveCtx, stopLive := context.WithCancel(context.Background())
 	b.stopLog, b.stopLive = stopLog, stopLive
+	if in.media != nil {
+		b.log.Go(func() { in.media.find(logCtx, in.logger) })
+	}
 	b.log.Go(func() { in.blocks.Run(logCtx) })
 	b.live.Go(func() { in.live.Run(liveCtx) })
 	b.log.Go(func() { in.sweep(logCtx) })
