@@ -58,7 +58,9 @@ func (in *Instance) attach(ctx context.Context, author Author, f File) (File, er
 	if err != nil {
 		return File{}, err
 	}
-	if err := in.store.AddFile(ctx, f); err != nil {
+	err = in.store.AddFile(ctx, f)
+	in.served.forget() // it may be done even so
+	if err != nil {
 		return File{}, err
 	}
 	in.tellReady(f)
@@ -112,6 +114,9 @@ func fileNamed(about ydoc.Map) (f namedFile) {
 // followFile notes what a block's document says of its file.
 func (in *Instance) followFile(ctx context.Context, head Head, f namedFile) error {
 	changed, err := in.store.FollowFile(ctx, head.Ref, head.Seq, f.hash, f.name, in.now().UnixMilli())
+	if changed || err != nil {
+		in.served.forget()
+	}
 	if f.hash != nil && (changed || head.TrashedAt != 0) { // it may have left the trash
 		in.deriver.attached(ctx, *f.hash)
 	}

@@ -30,6 +30,7 @@ type Instance struct {
 	files   fileConfig
 	uploads *uploads
 	blobs   blobLocks
+	served  served
 	deriver *deriver // nil: no pictures are made
 	scans   *scans
 }
@@ -46,6 +47,11 @@ func New(cfg LogConfig) *Instance {
 	if cfg.Blobs != nil {
 		in.files.blobs = &placedBlobs{cfg.Blobs, in}
 	}
+	log.bus.Subscribe(func(c Commit) {
+		if c.Created || c.Deleted {
+			in.served.forget()
+		}
+	})
 	if cfg.Media != nil && cfg.Blobs != nil {
 		in.deriver = newDeriver(in, cfg)
 	}

@@ -73,6 +73,7 @@ func (in *Instance) OnMemberChange(fn func(MemberChange)) {
 // MembersChanged tells all who watch that roles may have changed; also for
 // changes that another process made.
 func (in *Instance) MembersChanged(c MemberChange) {
+	in.served.forget()
 	in.members.mu.Lock()
 	fns := slices.Clone(in.members.fns)
 	in.members.mu.Unlock()

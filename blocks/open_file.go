@@ -21,11 +21,8 @@ func (in *Instance) OpenFile(ctx context.Context, user UserID, key BlockKey) (*O
 	if in.files.blobs == nil {
 		return nil, errNoFiles
 	}
-	if err := in.Require(ctx, user, key.Heap, RoleViewer); err != nil {
-		return nil, err
-	}
-	f, err := in.store.FileOf(ctx, key)
-	if errors.Is(err, ErrNotFound) {
+	f, err := in.fileFor(ctx, user, key)
+	if errors.Is(err, errNoFile) {
 		return in.openUpload(ctx, key)
 	}
 	if err != nil {
@@ -48,10 +45,41 @@ func (in *Instance) OpenFile(ctx context.Context, user UserID, key BlockKey) (*O
 	return &OpenFile{File: f, Blob: blob}, nil
 }
 
+// errNoFile: the block has none, as a member may know.
+var errNoFile = fmt.Errorf("file: %w", ErrNotFound)
+
+// fileFor returns a block's file, for a member.
+func (in *Instance) fileFor(ctx context.Context, user UserID, key BlockKey) (File, error) {
+	k, now := servedKey{user, key}, in.now()
+	e, known, epoch := in.served.look(k, now)
+	if known {
+		return e.file, nil
+	}
+	if err := in.Require(ctx, user, key.Heap, RoleViewer); err != nil {
+		return File{}, err
+	}
+	f, err := in.store.FileOf(ctx, key)
+	if errors.Is(err, ErrNotFound) {
+		return File{}, errNoFile
+	}
+	if err == nil {
+		in.served.keep(k, servedEntry{heap: key.Heap, file: f}, now, epoch)
+	}
+	return f, err
+}
+
 // FindFile returns the heap, among those the user can read, that holds the block or has an
 // upload to it. Errors are those of Find.
 func (in *Instance) FindFile(ctx context.Context, user UserID, block BlockID) (HeapID, error) {
+	k, now := servedKey{user, BlockKey{Block: block}}, in.now()
+	e, known, epoch := in.served.look(k, now)
+	if known {
+		return e.heap, nil
+	}
 	heap, err := in.Find(ctx, user, block)
+	if err == nil {
+		in.served.keep(k, servedEntry{heap: heap}, now, epoch)
+	}
 	if !errors.Is(err, ErrNotFound) {
 		return heap, err
 	}

@@ -465,7 +465,11 @@ func (s *scanSaver) storeBatch(b *scannedBatch) error {
 			files = append(files, s.fileAt(it))
 		}
 	}
-	if err := s.in.store.SaveScanned(s.ctx, rows, files); err != nil {
+	err := s.in.store.SaveScanned(s.ctx, rows, files)
+	if len(files) > 0 {
+		s.in.served.forget()
+	}
+	if err != nil {
 		return err
 	}
 	for i := range b.items {

@@ -4,13 +4,18 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/heapsync/heapsync/blocks"
+	"github.com/heapsync/heapsync/storage/disk"
 	"github.com/heapsync/heapsync/syncserver"
 )
 
@@ -52,7 +57,8 @@ func BenchmarkSessions(b *testing.B) {
 }
 
 // BenchmarkRaw fetches a file of 256 MiB whole, and ranges of 64 KiB of it, over one
-// connection; "plain" is what net/http gives of the same file.
+// connection; "plain" is what net/http gives of the same file, and "nginx", where that is
+// installed, what nginx does.
 func BenchmarkRaw(b *testing.B) {
 	const size, piece = 256 << 20, 64 << 10
 	w := newWorld(b, func(c *syncserver.Config) { c.Logger = slog.New(slog.DiscardHandler) })
@@ -65,17 +71,22 @@ func BenchmarkRaw(b *testing.B) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		b.Fatal(err)
 	}
+	plain := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { http.ServeFile(rw, r, path) }))
+	defer plain.Close()
+	raw := httptest.NewServer(w)
+	defer raw.Close()
 	for _, tt := range []struct {
-		name    string
-		handler http.Handler
+		name, url string
 	}{
-		{"plain", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { http.ServeFile(rw, r, path) })},
-		{"raw", w},
+		{"plain", plain.URL},
+		{"nginx", startNginx(b, filepath.Dir(path))},
+		{"raw", raw.URL},
 	} {
-		server := httptest.NewServer(tt.handler)
-		defer server.Close()
+		if tt.url == "" {
+			continue
+		}
 		get := func(b *testing.B, ranges string) {
-			r, err := fetch(b.Context(), server, "/api/file/f/raw/x", token, ranges)
+			r, err := fetchFrom(b.Context(), raw.Client(), tt.url+"/api/file/f/raw/x", token, ranges)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -94,6 +105,100 @@ func BenchmarkRaw(b *testing.B) {
 			for n := 0; b.Loop(); n++ {
 				from := n * 7919 * piece % (size - piece)
 				get(b, fmt.Sprintf("bytes=%d-%d", from, from+piece-1))
+			}
+		})
+	}
+}
+
+// startNginx serves the file called file in a folder under every path, and returns the
+// server's address; "" if nginx is not installed.
+func startNginx(b *testing.B, dir string) string {
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		b.Log("nginx is not installed")
+		return ""
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	user := ""
+	if os.Getuid() == 0 {
+		user = "user root;"
+	}
+	conf := filepath.Join(dir, "nginx.conf")
+	text := fmt.Sprintf(`daemon off; master_process off; %s pid %[2]s/pid; error_log %[2]s/errors;
+		events {}
+		http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;
+			server { listen %[3]s; location / { root %[2]s; try_files /file =404; } } }`, user, dir, address)
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(program, "-p", dir, "-c", conf, "-e", filepath.Join(dir, "errors"))
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	for try := 0; ; try++ {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			return "http://" + address
+		}
+		if try == 500 {
+			b.Fatalf("nginx does not answer: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond) // another process starts
+	}
+}
+
+// BenchmarkFirstByte asks for a byte of a file of 10 GiB, which takes no
+// room: wherever it is, it costs the same.
+func BenchmarkFirstByte(b *testing.B) {
+	const size = 10 << 30
+	dir := b.TempDir()
+	store, err := disk.Open(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w := newWorldWith(b, blocks.Limits{}, func(c *blocks.LogConfig) { c.Blobs = store })
+	token, _ := w.login(b, newDevice(1))
+	w.call(b, "POST", "/api/heap/add", token, object{"id": "h", "name": "Heap"}).want(b, "heap", 201, "")
+	w.push(b, token, item("h", "f", "update", b64(word(1, 0, "x")))).want(b, "push", 200, "")
+	w.settle(b) // that its document has no file is known
+	sparse, err := os.Create(filepath.Join(dir, "sparse"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer sparse.Close()
+	f := blocks.File{Key: blocks.BlockKey{Heap: "h", Block: "f"}, Hash: blocks.Hash{1}, Size: size, Name: "film.bin"}
+	if err := sparse.Truncate(size); err != nil {
+		b.Fatal(err)
+	}
+	if err := store.Put(b.Context(), f.Hash, sparse, size); err != nil {
+		b.Fatal(err)
+	}
+	if err := w.store.AddFile(b.Context(), f); err != nil {
+		b.Fatal(err)
+	}
+	server := httptest.NewServer(w)
+	defer server.Close()
+	for _, at := range []int64{0, size / 2, size - 1} {
+		b.Run(fmt.Sprint("at", at), func(b *testing.B) {
+			for b.Loop() {
+				r, err := fetch(b.Context(), server, "/api/file/f/raw/x?heap_id=h", token, fmt.Sprintf("bytes=%d-%d", at, at))
+				if err != nil || r.StatusCode != 206 {
+					b.Fatal(r, err)
+				}
+				if _, err := r.Body.Read(make([]byte, 1)); err != nil && err != io.EOF {
+					b.Fatal(err)
+				}
+				r.Body.Close()
 			}
 		})
 	}

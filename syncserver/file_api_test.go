@@ -285,7 +285,11 @@ func (s *shared) serve(t testing.TB) *httptest.Server {
 }
 
 func fetch(ctx context.Context, server *httptest.Server, path, token, ranges string) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, "GET", server.URL+path, nil)
+	return fetchFrom(ctx, server.Client(), server.URL+path, token, ranges)
+}
+
+func fetchFrom(ctx context.Context, client *http.Client, url, token, ranges string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +297,7 @@ func fetch(ctx context.Context, server *httptest.Server, path, token, ranges str
 	if ranges != "" {
 		r.Header.Set("Range", ranges)
 	}
-	return server.Client().Do(r)
+	return client.Do(r)
 }
 
 func TestFilesAreSentForAsLongAsTheyMove(t *testing.T) {

@@ -415,6 +415,11 @@ func (f *Faulty) SaveProgress(ctx context.Context, upload int64, p blocks.HashPr
 	return f.call(ctx, "SaveProgress", func() error { return f.Store.SaveProgress(ctx, upload, p, at) })
 }
 
+// FileOf implements [blocks.Files].
+func (f *Faulty) FileOf(ctx context.Context, key blocks.BlockKey) (blocks.File, error) {
+	return call(ctx, f, "FileOf", func() (blocks.File, error) { return f.Store.FileOf(ctx, key) })
+}
+
 // AddFile implements [blocks.Files].
 func (f *Faulty) AddFile(ctx context.Context, file blocks.File) error {
 	return f.call(ctx, "AddFile", func() error { return f.Store.AddFile(ctx, file) })
