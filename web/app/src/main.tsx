@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { App } from "./ui/App";
 import { start } from "./core/session";
+import "./ui/theme";
 import "./style.css";
 
 render(<App />, document.getElementById("app")!);

@@ -53,11 +53,11 @@ test("what was written offline and closed is pushed when the server is back", as
   await laptop.context.setOffline(true);
   await newNote(laptop.page, "Beans", "They climb.");
   await laptop.page.getByText("Saved on this device").waitFor();
-  await laptop.page.locator(".crumbs a").click();
+  await laptop.page.locator(".crumbs a").first().click();
   await laptop.page.getByText("Offline, 1 change waiting").waitFor();
   await laptop.context.setOffline(false);
   await laptop.page.locator(".waiting").waitFor({ state: "detached", timeout: 60_000 });
-  await admin.page.locator(".crumbs a").click();
+  await admin.page.locator(".crumbs a").first().click();
   await admin.page.getByText("They climb.").waitFor();
   assert.deepEqual(laptop.faults, []);
   await laptop.context.close();

@@ -36,6 +36,7 @@ export async function device(browser, options = {}) {
 export async function signUp(page, { claim = "", at = url, passphrase = "" } = {}) {
   await page.goto(claim ? `${at}/#claim=${claim}` : at);
   await page.getByRole("button", { name: "Make a new key" }).click();
+  await page.locator(".phrase li").nth(11).waitFor();
   const words = await page.locator(".phrase li").allTextContents();
   await page.getByRole("button", { name: "I have written them down" }).click();
   for (const label of await page.locator("form label").all()) {

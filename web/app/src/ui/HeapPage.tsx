@@ -1,11 +1,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { newID } from "../core/bytes";
-import { heapOf, list, mayEdit, remember, type Block, type Query } from "../core/heaps";
+import { deleteHeap, heapOf, list, loadHeaps, mayEdit, remember, renameHeap, type Block, type Heap, type Query } from "../core/heaps";
 import { listen } from "../core/events";
-import { blockPath, go } from "../core/router";
+import { blockPath, go, heapPath } from "../core/router";
+import { Lazy } from "./App";
+import { onDay } from "./format";
 import { Marked } from "./Marked";
 import { attempt, toast, words } from "./Toasts";
 import { VirtualList } from "./VirtualList";
+
+const shareDialog = () => import("./ShareDialog").then((m) => m.ShareDialog);
 
 /** HeapPage lists what is in a heap. */
 export function HeapPage({ heap }: { heap: string }) {
@@ -28,6 +32,7 @@ export function HeapPage({ heap }: { heap: string }) {
       timer ??= setTimeout(() => {
         timer = undefined;
         setChanges((n) => n + 1);
+        void loadHeaps().catch(() => {}); // counts; they are not worth a word
       }, 2000);
     });
     return () => {
@@ -59,6 +64,7 @@ export function HeapPage({ heap }: { heap: string }) {
     if (page && turn === asked.current) setPages({ ...pages, blocks: [...pages.blocks, ...page.blocks], next: page.next_cursor });
   };
 
+  const [sharing, setSharing] = useState(false);
   const info = heapOf(heap);
   const add = async () => {
     const block = newID();
@@ -73,7 +79,13 @@ export function HeapPage({ heap }: { heap: string }) {
     <section class="heap">
       <div class="heap-head">
         <h1>{info?.name || "Heap"}</h1>
-        {mayEdit(info) && <button class="main" onClick={() => void attempt(add)}>New note</button>}
+        <div class="actions">
+          {mayEdit(info) && <button class="main" onClick={() => void attempt(add)}>New note</button>}
+          <button onClick={() => setSharing(true)}>Share</button>
+          <a class="button" href={heapPath(heap, "trash")}>Trash</a>
+          {info?.role === "owner" && <HeapMenu heap={info} />}
+        </div>
+        {sharing && <Lazy load={shareDialog} heap={heap} close={() => setSharing(false)} />}
       </div>
       <div class="filters" role="search">
         <label class="grow"><span class="sr">Search this heap</span>
@@ -94,13 +106,31 @@ export function HeapPage({ heap }: { heap: string }) {
   );
 }
 
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+function HeapMenu({ heap }: { heap: Heap }) {
+  const rename = () => {
+    const name = prompt("A new name for the heap", heap.name);
+    if (name?.trim()) void attempt(() => renameHeap(heap.id, name.trim()));
+  };
+  const remove = () => {
+    if (!confirm(`“${heap.name}” disappears for all its members, and is gone for good in seven days. Delete it?`)) return;
+    void attempt(async () => {
+      await deleteHeap(heap.id);
+      go("/");
+    });
+  };
+  return (
+    <>
+      <button onClick={rename}>Rename</button>
+      <button class="danger" onClick={remove}>Delete</button>
+    </>
+  );
+}
 
 function Row({ heap, block }: { heap: string; block: Block }) {
   return (
     <a class="row" href={blockPath(heap, block.block_id)}>
       <span class="row-title"><Marked text={block.title || "Untitled"} ranges={block.title ? block.title_matches : undefined} /></span>
-      <time class="quiet" dateTime={new Date(block.updated_at).toISOString()}>{day.format(block.updated_at)}</time>
+      <time class="quiet" dateTime={new Date(block.updated_at).toISOString()}>{onDay(block.updated_at)}</time>
       <span class="row-text quiet"><Marked text={block.snippet ?? ""} ranges={block.matches} /></span>
     </a>
   );

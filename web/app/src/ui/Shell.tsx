@@ -1,5 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
-import { heapPath, place, go } from "../core/router";
+import { heapPath, place, go, type Place } from "../core/router";
 import { addHeap, heaps, loadHeaps } from "../core/heaps";
 import { account, online, server, signOut } from "../core/session";
 import { Lazy } from "./App";
@@ -9,6 +9,30 @@ import { Waiting } from "./Waiting";
 import "./shell.css";
 
 const blockPage = () => import("./BlockPage").then((m) => m.BlockPage);
+const historyPage = () => import("./HistoryPage").then((m) => m.HistoryPage);
+const trashPage = () => import("./TrashPage").then((m) => m.TrashPage);
+const invitePage = () => import("./InvitePage").then((m) => m.InvitePage);
+const accountPage = () => import("./AccountPage").then((m) => m.AccountPage);
+const adminPage = () => import("./AdminPage").then((m) => m.AdminPage);
+
+function Page({ at }: { at: Place }) {
+  switch (at.page) {
+    case "heap":
+      return <HeapPage key={at.heap} heap={at.heap} />;
+    case "block":
+      return <Lazy key={`${at.heap}/${at.block}/${at.view}`} load={at.view === "history" ? historyPage : blockPage} heap={at.heap} block={at.block} />;
+    case "trash":
+      return <Lazy key={`trash ${at.heap}`} load={trashPage} heap={at.heap} />;
+    case "invite":
+      return <Lazy key={at.code} load={invitePage} code={at.code} />;
+    case "account":
+      return <Lazy key="account" load={accountPage} />;
+    case "admin":
+      return <Lazy key="admin" load={adminPage} view={at.view} />;
+    case "home":
+      return <Home />;
+  }
+}
 
 /** Shell is the app of somebody who is signed in. */
 export function Shell() {
@@ -29,16 +53,15 @@ export function Shell() {
       <nav id="menu" class="menu" aria-label="Heaps" onKeyDown={(e) => e.key === "Escape" && setMenu(false)}>
         <Heaps />
         <div class="menu-foot">
-          <p class="key" title="Your public key">{(account.value?.name || account.value?.public_key.slice(0, 12)) ?? ""}</p>
+          {account.value?.is_admin && <a href="/admin" aria-current={at.page === "admin" ? "page" : undefined}>Administration</a>}
+          <a href="/account" aria-current={at.page === "account" ? "page" : undefined}>Account</a>
           <button class="plain" onClick={() => confirm(signOutWarning) && void signOut()}>Sign out</button>
         </div>
       </nav>
       {menu && <div class="veil" onClick={() => setMenu(false)} />}
       <main id="main" tabIndex={-1}>
         {!online.value && <p class="notice offline" role="status">The server cannot be reached. You can go on: edits stay on this device until it is back.</p>}
-        {at.page === "heap" ? <HeapPage key={at.heap} heap={at.heap} />
-          : at.page === "block" ? <Lazy key={`${at.heap}/${at.block}`} load={blockPage} heap={at.heap} block={at.block} />
-          : <Home />}
+        <Page at={at} />
       </main>
     </div>
   );

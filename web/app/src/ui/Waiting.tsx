@@ -15,5 +15,6 @@ export function Waiting() {
   const n = waiting.value;
   if (online.value && n === 0) return null;
   const changes = n === 0 ? "nothing waits" : n === 1 ? "1 change waiting" : `${n} changes waiting`;
-  return <span class={`waiting ${n > 0 ? "warn" : ""}`} role="status">{online.value ? changes : `Offline, ${changes}`}</span>;
+  // While the server is there, edits wait for an instant each: that is no news.
+  return <span class={`waiting ${n > 0 ? "warn" : ""} ${online.value ? "late" : ""}`} role="status">{online.value ? changes : `Offline, ${changes}`}</span>;
 }
