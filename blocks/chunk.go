@@ -238,7 +238,7 @@ func (w *chunkWriter) store(ctx context.Context) error {
 	s := w.staged
 	s.saving.RLock()
 	defer s.saving.RUnlock()
-	if err := s.syncs.sync(s.file); err != nil {
+	if err := s.sync(); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -290,7 +290,7 @@ func (w *chunkWriter) replace(ctx context.Context, other *os.File, at int64) err
 	if _, err := io.Copy(io.NewOffsetWriter(s.file, at), io.NewSectionReader(other, 0, w.to-at)); err != nil {
 		return fmt.Errorf("replace chunk: %w", fullDisk(err))
 	}
-	if err := s.syncs.sync(s.file); err != nil {
+	if err := s.sync(); err != nil {
 		return err
 	}
 	if err := w.save(ctx, true, p); err != nil {

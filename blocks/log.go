@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,8 @@ type LogConfig struct {
 	Blobs     Blobs  // for files; nil: there are none
 	UploadDir string // folder of files on their way, on the disk of the database or another
 	TempDir   string // folder of what is of no use after a restart; "": the system's
+	// SyncFile makes what is written to a file of UploadDir durable; nil: (*os.File).Sync.
+	SyncFile func(*os.File) error
 	// FreeSpace says how many bytes UploadDir's disk can take, and how many it has. nil:
 	// nobody knows.
 	FreeSpace func() (free, total int64, err error)

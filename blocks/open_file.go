@@ -45,6 +45,12 @@ func (in *Instance) OpenFile(ctx context.Context, user UserID, key BlockKey) (*O
 	return &OpenFile{File: f, Blob: blob}, nil
 }
 
+// FileUsage returns bytes and number of the files that a user has brought, and of those on
+// their way. Bytes count as often as files have them.
+func (in *Instance) FileUsage(ctx context.Context, user UserID) (bytes, files int64, err error) {
+	return in.store.FileUsage(ctx, user)
+}
+
 // errNoFile: the block has none, as a member may know.
 var errNoFile = fmt.Errorf("file: %w", ErrNotFound)
 

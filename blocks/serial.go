@@ -447,8 +447,8 @@ func (w *appender) save(ctx context.Context) error {
 		w.saving, w.movedAt = false, w.all.now()
 	}()
 	s := w.staged
-	if err := s.syncs.sync(s.file); err != nil {
-		return fmt.Errorf("sync upload: %w: %w", ErrFailed, err)
+	if err := s.sync(); err != nil {
+		return err
 	}
 	p, err := progressOf(w.sum, w.at)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -20,12 +21,14 @@ import (
 // uploads is what is in memory of uploads, and the folder in which their bytes are until
 // they are whole: a sparse file for each, named by the upload's id.
 type uploads struct {
-	store   Store
-	dir     string // "": there are no uploads
-	temp    string
-	logger  *slog.Logger
-	now     func() time.Time
-	buffers sync.Pool
+	store    Store
+	dir      string // "": there are no uploads
+	temp     string
+	logger   *slog.Logger
+	now      func() time.Time
+	buffers  sync.Pool
+	syncFile func(*os.File) error
+	trouble  atomic.Pointer[error] // of a sync that failed; nil: none has
 
 	// mu guards active and the refs of what is in it. Lock order: mu, then a staged's mu.
 	mu     sync.Mutex
@@ -51,6 +54,9 @@ const (
 
 func newUploads(cfg LogConfig, log *Log) *uploads {
 	u := &uploads{store: cfg.Store, dir: cfg.UploadDir, temp: cfg.TempDir, logger: log.logger, now: log.now, active: map[uploadKey]*staged{}}
+	if u.syncFile = cfg.SyncFile; u.syncFile == nil {
+		u.syncFile = (*os.File).Sync
+	}
 	u.buffers.New = func() any { return new([bufferSize]byte) }
 	return u
 }
@@ -440,6 +446,28 @@ func (s *staged) sum(ctx context.Context) (Hash, error) {
 			return Hash{}, ctx.Err()
 		}
 	}
+}
+
+// sync returns when all that was written of the upload before is on disk.
+func (s *staged) sync() error {
+	err := s.syncs.sync(uploadFile{s})
+	if err != nil {
+		s.all.trouble.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+type uploadFile struct{ *staged }
+
+func (f uploadFile) Sync() error { return f.all.syncFile(f.file) }
+
+// StorageTrouble is what a sync of an upload failed with since the start, if one has: the
+// disk is not to be trusted until somebody has looked at it.
+func (in *Instance) StorageTrouble() error {
+	if p := in.uploads.trouble.Load(); p != nil {
+		return *p
+	}
+	return nil
 }
 
 // groupSync lets those who wait for a sync share the next one.

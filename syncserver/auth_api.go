@@ -265,10 +265,11 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// usageJSON is what the heaps that an account owns take up.
+// usageJSON is what the heaps that an account owns take up, and the files that it brought
+// to any heap.
 type usageJSON struct {
-	StorageBytes int64 `json:"storage_bytes"`
-	Files        int64 `json:"files"`
+	StorageBytes int64 `json:"storage_bytes" doc:"of files and updates"`
+	Files        int64 `json:"files" doc:"those on their way too"`
 	Blocks       int64 `json:"blocks"`
 	Heaps        int64 `json:"heaps"`
 	UpdatesBytes int64 `json:"updates_bytes"`
@@ -285,6 +286,11 @@ func (s *Server) usageOf(ctx context.Context, id auth.AccountID) (usageJSON, err
 			u.StorageBytes += h.Bytes
 		}
 	}
+	if err != nil {
+		return u, err
+	}
+	bytes, files, err := s.Blocks.FileUsage(ctx, blocks.UserID(id))
+	u.StorageBytes, u.Files = u.StorageBytes+bytes, files
 	return u, err
 }
 

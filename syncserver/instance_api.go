@@ -142,6 +142,11 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 		s.Logger.Warn("database is not healthy", "err", err)
 	}
 	latency := time.Since(start)
+	storage := database
+	if err := s.Blocks.StorageTrouble(); err != nil {
+		storage, status = "down", http.StatusServiceUnavailable
+		s.Logger.Warn("the disk of uploads is not healthy", "err", err)
+	}
 	overall := "ok"
 	if status != http.StatusOK {
 		overall = "degraded"
@@ -153,7 +158,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) error {
 	answer := healthJSON{
 		Server:    serverHealth{overall, s.uptime()},
 		Database:  databaseHealth{database, milliseconds(latency)},
-		Storage:   partHealth{database},
+		Storage:   partHealth{storage},
 		Media:     s.mediaHealth(),
 		Version:   s.Version,
 		Name:      name,

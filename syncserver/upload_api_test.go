@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -178,5 +180,27 @@ func TestUploadsAreTold(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Fatal("nobody was told")
 		}
+	}
+}
+
+func TestHealthTellsOfADiskThatFailed(t *testing.T) {
+	fails := false
+	w := newWorldWith(t, blocks.Limits{}, func(c *blocks.LogConfig) {
+		c.SyncFile = func(f *os.File) error {
+			if fails {
+				return errors.New("input/output error")
+			}
+			return f.Sync()
+		}
+	})
+	token, _ := w.login(t, newDevice(1))
+	w.heap(t, token, "h")
+	w.call(t, "POST", "/api/upload/init/h/f", token, object{"hash": hexOf("abc"), "size": 3, "name": "f"}).want(t, "init", 200, "")
+	w.call(t, "GET", "/api/health", "", nil).want(t, "before", 200, "")
+	fails = true
+	w.call(t, "PUT", "/api/upload/chunk/h/f/"+hexOf("abc")+"/0", token, "abc").want(t, "chunk", 503, "unavailable")
+	fails = false
+	if a := w.call(t, "GET", "/api/health", "", nil); a.status != 503 || a.at("storage.status") != "down" || a.at("database.status") != "ok" {
+		t.Errorf("after it: %d %s", a.status, a.text)
 	}
 }
