@@ -24,6 +24,7 @@ type scan struct {
 	scopes []string // folders that are looked at, without those in them; nil: all of it
 	stop   chan struct{}
 	over   chan struct{} // closed when it is
+	first  bool          // nothing was ever scanned into the heap: nothing can have moved
 	found, done, bytes, errs, skipped, fresh, changed, moved,
 	vanished, offline, waits atomic.Int64
 
@@ -362,6 +363,11 @@ func (sc *scan) scanAll(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	any, err := sc.in.store.AnyScanned(ctx, f.Heap)
+	if err != nil {
+		return "", err
+	}
+	sc.first = !any
 	saver := newScanSaver(ctx, sc, root)
 	v := &scanVisitor{scan: sc, ctx: ctx, root: root, saver: saver, deep: f.Recursive && sc.scopes == nil}
 	err = v.walkAll(f, sc.scopes)

@@ -260,6 +260,9 @@ func (sc *scan) newBlock(ctx context.Context, heap HeapID, name string) (id Bloc
 			text += "\x00" + strconv.Itoa(generation)
 		}
 		id = BlockID(uuid.NewSHA1(scanSpace, []byte(text)).String())
+		if sc.first {
+			return id, false, nil // to say again what a block says that was made just before a crash does no harm
+		}
 		head, err := sc.in.Head(ctx, BlockKey{heap, id})
 		if errors.Is(err, ErrNotFound) {
 			return id, false, nil

@@ -322,6 +322,9 @@ func (v *scanVisitor) keepSeen(name string) error {
 // movedFrom returns what a path that is new was before: what has its inode, or its bytes, and
 // is not where it was.
 func (sc *scan) movedFrom(ctx context.Context, root *tree.Root, now Scanned, hash *Hash) (*Scanned, error) {
+	if sc.first {
+		return nil, nil
+	}
 	list, err := sc.in.store.ScannedLike(ctx, now.Heap, hash, now.Stat, maxPlaces)
 	if err != nil {
 		return nil, err

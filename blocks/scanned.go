@@ -101,6 +101,8 @@ type Places interface {
 	// ScannedLike returns files with the hash, or what has the device and inode if hash is nil,
 	// at most limit.
 	ScannedLike(ctx context.Context, heap HeapID, hash *Hash, st tree.Stat, limit int) ([]Scanned, error)
+	// AnyScanned says whether anything was ever scanned into a heap.
+	AnyScanned(ctx context.Context, heap HeapID) (bool, error)
 	// ScannedBlock returns what a block stands for, or ErrNotFound.
 	ScannedBlock(ctx context.Context, key BlockKey) (Scanned, error)
 	// PlacesOf lists where files of a hash are, in all heaps, at most limit, those that are

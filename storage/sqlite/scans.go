@@ -182,6 +182,15 @@ func (s *Store) ScannedLike(ctx context.Context, heap blocks.HeapID, hash *block
 		int64(st.Inode), int64(st.Dev), heap, limit)
 }
 
+// AnyScanned implements [blocks.Places].
+func (s *Store) AnyScanned(ctx context.Context, heap blocks.HeapID) (any bool, err error) {
+	err = s.readers.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM heaps h JOIN scanned c ON c.heap = h.id WHERE h.heap = ?)`, heap).Scan(&any)
+	if err != nil {
+		return false, fmt.Errorf("whether anything was scanned: %w", readError(err))
+	}
+	return any, nil
+}
+
 // ScannedBlock implements [blocks.Places].
 func (s *Store) ScannedBlock(ctx context.Context, key blocks.BlockKey) (blocks.Scanned, error) {
 	list, err := s.scanned(ctx, `heaps h CROSS JOIN scanned c ON c.heap = h.id WHERE h.heap = ? AND c.block = ?`, key.Heap, key.Block)
@@ -225,18 +234,23 @@ func saveScanned(t *tx, c *blocks.Scanned) error {
 	if !c.Folder {
 		hash = c.Hash[:]
 	}
-	// Most of what is scanned again is as it was, and of that no index changes.
-	n, err := t.affected(`UPDATE scanned SET state = ?, seen = ? WHERE heap = (SELECT id FROM heaps WHERE heap = ?) AND path = ?
-		AND block = ? AND parent = ? AND size = ? AND mtime_ns = ? AND dev = ? AND inode = ? AND hash IS ? AND trashed = ?`,
-		c.State, c.Seen, c.Heap, []byte(c.Path), c.Block, c.Parent, c.Size, c.MTime, int64(c.Dev), int64(c.Inode), hash, c.Trashed)
+	values := []any{[]byte(c.Path), c.Folder, c.Block, c.Parent, c.Size, c.MTime, int64(c.Dev), int64(c.Inode), hash, c.State, c.Trashed, c.Seen, c.Heap}
+	n, err := t.affected(`INSERT OR IGNORE`+intoScanned, values...)
 	if err != nil || n > 0 {
 		return err
 	}
-	_, err = t.exec(`INSERT OR REPLACE INTO scanned (heap, path, folder, block, parent, size, mtime_ns, dev, inode, hash, state, trashed, seen)
-		SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM heaps WHERE heap = ? AND deleted_at = 0`,
-		[]byte(c.Path), c.Folder, c.Block, c.Parent, c.Size, c.MTime, int64(c.Dev), int64(c.Inode), hash, c.State, c.Trashed, c.Seen, c.Heap)
+	// Most of what is scanned again is as it was, and of that no index changes.
+	n, err = t.affected(`UPDATE scanned SET state = ?10, seen = ?12 WHERE heap = (SELECT id FROM heaps WHERE heap = ?13) AND path = ?1
+		AND folder = ?2 AND block = ?3 AND parent = ?4 AND size = ?5 AND mtime_ns = ?6 AND dev = ?7 AND inode = ?8 AND hash IS ?9 AND trashed = ?11`, values...)
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = t.exec(`INSERT OR REPLACE`+intoScanned, values...)
 	return err
 }
+
+const intoScanned = ` INTO scanned (heap, path, folder, block, parent, size, mtime_ns, dev, inode, hash, state, trashed, seen)
+	SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM heaps WHERE heap = ? AND deleted_at = 0`
 
 // inFolder is true of what lies in a folder; its two arguments are those of folderRange.
 const inFolder = `c.heap = h.id AND c.path > ? AND c.path < ?`

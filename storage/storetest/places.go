@@ -27,6 +27,9 @@ func testPlaces(b *bench) {
 	b.heap("h")
 	b.heap("other")
 	odd := "/m/odd\n\xff.txt"
+	if any, err := b.s.AnyScanned(ctx, "h"); err != nil || any {
+		b.Errorf("anything is %v, %v", any, err)
+	}
 	root := blocks.Scanned{Heap: "h", Path: "/m", Folder: true, Block: "root", State: blocks.ScannedPresent, Seen: 1}
 	sub := blocks.Scanned{Heap: "h", Path: "/m/sub", Folder: true, Block: "sub", Parent: "root", State: blocks.ScannedPresent, Seen: 1}
 	one, two := scannedAt("h", "/m/a", "a", "x", 1), scannedAt("h", odd, "b", "yy", 1)
@@ -34,6 +37,9 @@ func testPlaces(b *bench) {
 	theirs := scannedAt("other", "/m/a", "a", "x", 1)
 	b.must(b.s.SaveScanned(ctx, []blocks.Scanned{root, sub, one, two, deep, beside, theirs}, nil))
 	b.reopen()
+	if any, err := b.s.AnyScanned(ctx, "h"); err != nil || !any {
+		b.Errorf("anything is %v, %v", any, err)
+	}
 
 	list, err := b.s.ScannedAt(ctx, "h", []string{odd, "/m", "/nothing"})
 	b.wantScanned("by path", list, err, root, two)
