@@ -709,3 +709,154 @@ func TestWatchedFoldersAreScannedAsTheyChange(t *testing.T) {
 		t.Errorf("%+v, %v", folders, err)
 	}
 }
+
+// anotherDisk has it look as if the folder had been on another disk when it was scanned.
+func (w *scanWorld) anotherDisk(names ...string) {
+	w.t.Helper()
+	var rows []blocks.Scanned
+	for _, name := range names {
+		c := w.row(name)
+		c.Dev += 1000
+		rows = append(rows, c)
+	}
+	w.must(w.store.SaveScanned(w.t.Context(), rows, nil))
+}
+
+func TestFilesOfADiskThatIsNotMountedAreOffline(t *testing.T) {
+	w := newScanWorld(t)
+	for i := range 100 {
+		w.write(fmt.Sprint("here/", i, ".txt"), fmt.Sprint("content ", i))
+	}
+	w.write("disk/a.txt", "a")
+	w.write("disk/sub/b.txt", "b")
+	w.scan(blocks.ScanRequest{})
+	a, b := w.at("disk/a.txt"), w.at("disk/sub/b.txt")
+	w.anotherDisk("disk")
+	aside := filepath.Join(t.TempDir(), "disk")
+	w.must(os.Rename(filepath.Join(w.media, "disk"), aside)) // 2 %, which might as well vanish
+	makeFolder(t, filepath.Join(w.media, "disk"))
+	for range 3 {
+		for _, confirm := range []bool{false, true} {
+			w.wantScan(w.scan(blocks.ScanRequest{Confirm: confirm}), blocks.ScanDone, 0, 0, 0, 0)
+			for _, name := range []string{"disk/a.txt", "disk/sub/b.txt"} {
+				if p := w.at(name); p.trashed || p.state != blocks.ScannedOffline {
+					t.Fatalf("%+v", p)
+				}
+			}
+		}
+	}
+	w.must(errors.Join(os.Remove(filepath.Join(w.media, "disk")), os.Rename(aside, filepath.Join(w.media, "disk"))))
+	w.wantScan(w.scan(blocks.ScanRequest{}), blocks.ScanDone, 0, 0, 0, 0)
+	if now := w.wantContent("disk/a.txt", "a"); now.block != a.block || now.state != blocks.ScannedPresent {
+		t.Errorf("%+v", now)
+	}
+	if now := w.wantContent("disk/sub/b.txt", "b"); now.block != b.block {
+		t.Errorf("%+v", now)
+	}
+	w.must(os.Remove(filepath.Join(w.media, "disk/a.txt"))) // it is known again where it is
+	w.wantScan(w.scan(blocks.ScanRequest{}), blocks.ScanDone, 0, 0, 0, 1)
+	if p := w.at("disk/a.txt"); !p.trashed {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestADeletedBlockIsNotMadeAgain(t *testing.T) {
+	w := newScanWorld(t)
+	w.write("a.txt", "a")
+	w.write("b.txt", "b")
+	w.scan(blocks.ScanRequest{})
+	a, b := w.at("a.txt"), w.at("b.txt")
+	_, err := w.PurgeBlock(t.Context(), author("bob"), blocks.Target{Heap: "h", Block: string(a.block)})
+	w.must(err)
+	_, err = w.TrashBlock(t.Context(), author("bob"), blocks.Target{Heap: "h", Block: string(b.block)})
+	w.must(err)
+	w.write("a.txt", "another a")
+	w.write("b.txt", "another b")
+	if sc := w.scan(blocks.ScanRequest{}); sc.Status != blocks.ScanDone || sc.New != 0 || sc.Errors != 0 {
+		t.Errorf("%+v", sc)
+	}
+	if head := w.head(string(a.block)); head.DeletedAt == 0 {
+		t.Error("a block that was deleted for good is back")
+	}
+	if p := w.wantContent("b.txt", "another b"); !p.trashed {
+		t.Error("a block left the trash because its file changed")
+	}
+}
+
+func TestFoldersInFoldersAreNotScannedUnlessWanted(t *testing.T) {
+	w := newScanWorld(t)
+	w.write("sub/a.txt", "a")
+	w.write("sub/deep/b.txt", "b")
+	sub := filepath.Join(w.media, "sub")
+	sc := w.waitFor(w.beginScan(blocks.ScanRequest{Path: sub}).ID)
+	w.wantScan(sc, blocks.ScanDone, 1, 0, 0, 0)
+	a := w.at("sub/a.txt")
+	w.wantScan(w.scan(blocks.ScanRequest{}), blocks.ScanDone, 1, 0, 0, 0) // from above
+	if now, root := w.at("sub"), w.at("."); now.parent != string(root.block) {
+		t.Errorf("%+v is not in %+v", now, root)
+	}
+	if now := w.wantContent("sub/a.txt", "a"); now.block != a.block {
+		t.Errorf("%+v", now)
+	}
+	sc = w.waitFor(w.beginScan(blocks.ScanRequest{Path: sub}).ID)
+	w.wantScan(sc, blocks.ScanDone, 0, 0, 0, 0)
+	if p := w.at("sub/deep/b.txt"); p.trashed || p.state != blocks.ScannedPresent {
+		t.Errorf("what was not looked at: %+v", p)
+	}
+	if now := w.at("sub"); now.parent != string(w.at(".").block) {
+		t.Errorf("%+v has left its folder", now)
+	}
+	deep := w.media
+	for range 130 {
+		deep = filepath.Join(deep, "d")
+	}
+	makeFolder(t, deep)
+	if sc := w.scan(blocks.ScanRequest{}); sc.Status != blocks.ScanDone || sc.Errors != 1 {
+		t.Errorf("too deep: %+v", sc)
+	}
+}
+
+func TestReindexLooksAtAllFilesOfAHeap(t *testing.T) {
+	w := newScanWorld(t)
+	a := w.write("a.txt", "a")
+	w.write("b.txt", "b")
+	w.scan(blocks.ScanRequest{})
+	uploaded := newFile("up", []byte("uploaded"))
+	_, err := w.TakeFile(t.Context(), author("bob"), uploaded, strings.NewReader("uploaded"), func() (*blocks.Hash, error) { return nil, nil })
+	if uploaded.Size = 8; err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	w.cfg.MediaType = func(name, _ string, _ []byte) string { return "new/" + strings.TrimPrefix(filepath.Ext(name), ".") }
+	w.start()
+	w.must(os.Remove(a))
+	done, err := w.ReindexFiles(t.Context(), author("bob"), "h")
+	if err != nil || done.Files != 3 || done.Changed != 2 || done.Missing != 1 || len(done.Scans) != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if f, err := w.store.FileOf(t.Context(), key("up")); err != nil || f.Mime != "new/txt" || f.Placed {
+		t.Errorf("%+v, %v", f, err)
+	}
+	w.waitFor(done.Scans[0].ID)
+	if _, err := w.ReindexFiles(t.Context(), author("eve"), "h"); !errors.Is(err, blocks.ErrForbidden) {
+		t.Errorf("by a viewer: %v", err)
+	}
+}
+
+func TestAFileInPlaceIsNoSourceOfACopy(t *testing.T) {
+	w := newScanWorld(t)
+	w.write("a.txt", "a")
+	w.scan(blocks.ScanRequest{})
+	// Who uploads the same has to send it: the original is not ours to rely on.
+	f := newFile("copy", []byte("a"))
+	w.mustBegin("bob", f, blocks.UploadNew)
+	w.filesWorld.put("bob", "copy", []byte("a"), 0)
+	if _, err := w.complete("bob", "copy", []byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	w.must(os.RemoveAll(w.media))
+	w.wantFile("copy", []byte("a"))
+	if got, err := w.read("copy"); err != nil || got != "a" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
