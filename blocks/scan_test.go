@@ -576,18 +576,18 @@ func TestNothingOutsideIsReadWhileFoldersBecomeLinks(t *testing.T) {
 	go func() {
 		n := 0
 		defer func() { swapped <- n }()
-		for ; n < 10_000 || n%2 == 1; n++ {
-			select {
-			case <-stop:
-				if n%2 == 0 {
+		for ; ; n++ {
+			if n >= 10_000 && n%2 == 0 {
+				select {
+				case <-stop:
 					return
+				default:
 				}
-			default:
 			}
-			if n%2 == 0 { // a file or folder gives way to the link and comes back
-				_, _, _ = os.Rename(sub, aside), os.Rename(link, sub), 0
+			if n%2 == 0 { // the folder gives way to the link, and comes back
+				_, _ = os.Rename(sub, aside), os.Rename(link, sub)
 			} else {
-				_, _, _ = os.Rename(sub, link), os.Rename(aside, sub), 0
+				_, _ = os.Rename(sub, link), os.Rename(aside, sub)
 			}
 		}
 	}()
