@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/jpeg"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -532,7 +533,11 @@ func TestALostPictureIsMadeAgain(t *testing.T) {
 // While blobs are swept, blocks get and lose the same few files: whoever has one sees its
 // picture, made again if need be, and in the end nothing is left.
 func TestSweepLeavesThePicturesOfWhatABlockHolds(t *testing.T) {
-	w := newMediaWorld(t, blocks.Limits{BlobGrace: time.Nanosecond, PictureWait: time.Minute}, func(c *blocks.LogConfig) { c.MediaWorkers = 3 })
+	var log bytes.Buffer // of the few lines that are errors
+	w := newMediaWorld(t, blocks.Limits{BlobGrace: time.Nanosecond, PictureWait: time.Minute}, func(c *blocks.LogConfig) {
+		c.MediaWorkers = 3
+		c.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelError}))
+	})
 	rounds := 40
 	if testing.Short() {
 		rounds = 10
@@ -595,6 +600,9 @@ func TestSweepLeavesThePicturesOfWhatABlockHolds(t *testing.T) {
 		w.sweep()
 	}
 	w.stop() // nobody is at work any more
+	if log.Len() > 0 {
+		t.Errorf("a picture was lost: %s", &log)
+	}
 	w.run()
 	w.pass(time.Second)
 	w.sweep()
