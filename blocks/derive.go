@@ -141,6 +141,9 @@ func (d *deriver) standard(ctx context.Context, src Source) (*Facts, []made, err
 		thumbs, err = d.media.Thumbnails(ctx, file.File, media.Options{Edges: standardEdges, Encoding: encoding, Position: media.Poster})
 		return err
 	})
+	if changed := file.unchanged(); changed != nil {
+		return nil, nil, changed
+	}
 	if err != nil {
 		return &facts, nil, err
 	}
@@ -212,6 +215,19 @@ func (f *localFile) Close() {
 		return
 	}
 	f.File.Close()
+}
+
+// unchanged says whether what was read is what the source is: a file that lies where a scan
+// found it may be written to meanwhile.
+func (f *localFile) unchanged() error {
+	if f.blob == nil {
+		return nil
+	}
+	var first [1]byte
+	if _, err := f.blob.ReadAt(first[:], 0); errors.Is(err, ErrFileChanged) {
+		return &noPicture{Failure{CodeLost, "the file has changed"}}
+	}
+	return nil
 }
 
 // open opens a source as a local file, for which one that lies elsewhere is fetched. What
@@ -362,7 +378,7 @@ func (d *deriver) makeWanted(ctx context.Context, src Source, wants []PictureReq
 	}
 	defer file.Close()
 	for _, g := range order {
-		if err := d.makeGroup(ctx, src.Hash, file.File, groups[g]); err != nil {
+		if err := d.makeGroup(ctx, src.Hash, file, groups[g]); err != nil {
 			return err
 		}
 	}
@@ -384,7 +400,7 @@ func (d *deriver) ended(err error) error {
 	return err
 }
 
-func (d *deriver) makeGroup(ctx context.Context, hash Hash, file *os.File, list []Picture) error {
+func (d *deriver) makeGroup(ctx context.Context, hash Hash, file *localFile, list []Picture) error {
 	if list[0].Tries > maxTries {
 		return d.failPictures(ctx, list, Failure{CodeLost, fmt.Sprintf("it failed %d times", maxTries)})
 	}
@@ -393,8 +409,8 @@ func (d *deriver) makeGroup(ctx context.Context, hash Hash, file *os.File, list 
 	}
 	var thumbs []media.Thumbnail
 	err := d.guard(hash, func() (err error) {
-		thumbs, err = d.decode(ctx, file, list)
-		return err
+		thumbs, err = d.decode(ctx, file.File, list)
+		return cmp.Or(file.unchanged(), err)
 	})
 	if failure, ofFile := failureOf(err); ofFile {
 		return d.failPictures(ctx, list, failure)

@@ -485,6 +485,40 @@ func TestWhatLiesElsewhereIsFetched(t *testing.T) {
 	}
 }
 
+// changing is a store of blobs that lie where somebody writes to them.
+type changing struct{ *disk.Store }
+
+type changingBlob struct{ blocks.LocalBlob }
+
+func (changingBlob) ReadAt([]byte, int64) (int, error) { return 0, blocks.ErrFileChanged }
+
+func (c changing) Open(ctx context.Context, hash blocks.Hash) (blocks.Blob, error) {
+	b, err := c.Store.Open(ctx, hash)
+	if err != nil {
+		return nil, err
+	}
+	return changingBlob{b.(blocks.LocalBlob)}, nil
+}
+
+func TestNothingIsKeptOfAFileThatChangesMeanwhile(t *testing.T) {
+	w := newMediaWorld(t, blocks.Limits{})
+	w.stop()
+	w.cfg.Blobs = changing{w.cfg.Blobs.(*disk.Store)}
+	w.run()
+	w.listen()
+	w.mustTake("bob", "f", "picture")
+	w.heard(1)
+	if s := w.source("picture"); s.Status != blocks.DerivedFailed || s.Code != blocks.CodeLost || s.Facts != "" {
+		t.Errorf("%+v", s)
+	}
+	if list, err := w.store.PicturesOf(t.Context(), hashOf([]byte("picture")), 0); err != nil || len(list) != 0 {
+		t.Errorf("pictures %+v, %v", list, err)
+	}
+	if fields := w.fileFields("f"); fields["width"] != nil {
+		t.Errorf("the document says %v", fields)
+	}
+}
+
 // Who brings little does not wait for all that others have brought.
 func TestUsersTakeTurns(t *testing.T) {
 	w := newMediaWorld(t, blocks.Limits{})
