@@ -860,3 +860,52 @@ func TestAFileInPlaceIsNoSourceOfACopy(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+func TestAFileThatIsOfflineCanBeUploaded(t *testing.T) {
+	w := newScanWorld(t)
+	w.write("a.txt", "a")
+	w.scan(blocks.ScanRequest{})
+	p := w.wantContent("a.txt", "a")
+	f := newFile(string(p.block), []byte("a"))
+	w.mustBegin("bob", f, blocks.UploadComplete) // it is the block's already
+	w.must(os.RemoveAll(w.media))
+	w.mustBegin("bob", f, blocks.UploadNew)
+	w.filesWorld.put("bob", string(p.block), []byte("a"), 0)
+	if _, err := w.complete("bob", string(p.block), []byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := w.read(p.block); err != nil || got != "a" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if bytes, _, err := w.store.FileUsage(t.Context(), "bob"); err != nil || bytes != 1 {
+		t.Errorf("%d bytes count, %v", bytes, err)
+	}
+}
+
+func TestFoldersAreScannedNowAndThen(t *testing.T) {
+	w := newScanWorld(t)
+	w.stop()
+	w.cfg.Scan.Every = time.Hour
+	w.start()
+	w.write("a.txt", "a")
+	w.scan(blocks.ScanRequest{})
+	w.write("b.txt", "b")
+	w.pass(59 * time.Minute)
+	w.write("other/c.txt", "c")
+	sc := w.waitFor(w.beginScan(blocks.ScanRequest{Path: filepath.Join(w.media, "other"), Recursive: true}).ID)
+	w.wantScan(sc, blocks.ScanDone, 1, 0, 0, 0)
+	w.pass(time.Minute)
+	w.wantScan(w.waitScan(func(sc blocks.Scan) bool { return sc.Folder.Path == w.media }), blocks.ScanDone, 1, 0, 0, 0)
+	w.wantContent("b.txt", "b")
+	// Who had it scanned may not any more: it is left alone.
+	w.must(w.SetRole(t.Context(), "h", "bob", blocks.RoleViewer))
+	w.write("d.txt", "d")
+	w.pass(2 * time.Hour)
+	if _, err := w.StartScan(t.Context(), author("carol"), blocks.ScanRequest{Heap: "h", Path: filepath.Join(w.media, "other")}); err != nil {
+		t.Fatal(err)
+	}
+	w.waitScan(func(sc blocks.Scan) bool { return sc.User == "carol" })
+	if list, err := w.store.ScannedAt(t.Context(), "h", []string{filepath.Join(w.media, "d.txt")}); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

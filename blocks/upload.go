@@ -241,6 +241,9 @@ func (in *Instance) copyKnown(ctx context.Context, author Author, f NewFile, chu
 	lock.Lock()
 	size, err := in.files.blobs.Stat(ctx, f.Hash)
 	lock.Unlock()
+	if errors.Is(err, ErrFileOffline) || errors.Is(err, ErrFileChanged) {
+		return UploadStatus{}, false, nil // the block's own, in place: it may be had from elsewhere
+	}
 	if errors.Is(err, ErrNotFound) || err == nil && size != f.Size { // it was lost, and is to be healed
 		in.logger.Error("a blob is missing or damaged", "hash", f.Hash, "bytes", size)
 		return UploadStatus{}, false, nil
