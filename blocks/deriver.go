@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -297,20 +298,11 @@ func (d *deriver) enqueue(user UserID, hash Hash, most int, wants ...PictureRequ
 		d.lists[user] = append(list, w)
 	}
 	for _, want := range wants {
-		if !contains(w.wants, want) {
+		if !slices.Contains(w.wants, want) {
 			w.wants = append(w.wants, want)
 		}
 	}
 	return w
-}
-
-func contains(list []PictureRequest, want PictureRequest) bool {
-	for _, w := range list {
-		if w == want {
-			return true
-		}
-	}
-	return false
 }
 
 // attached hears that a block has a file now. If it has to be looked at, the ledger says

@@ -3,7 +3,6 @@ package blocks
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -48,11 +47,8 @@ func (in *Instance) FileOf(ctx context.Context, user UserID, key BlockKey) (File
 	if in.files.blobs == nil {
 		return File{}, errNoFiles
 	}
-	if err := in.Require(ctx, user, key.Heap, RoleViewer); err != nil {
-		return File{}, err
-	}
-	f, err := in.store.FileOf(ctx, key)
-	if !errors.Is(err, ErrNotFound) {
+	f, err := in.fileFor(ctx, user, key)
+	if !errors.Is(err, errNoFile) {
 		return f, err
 	}
 	coming, listErr := in.store.UploadsTo(ctx, key)
@@ -169,26 +165,6 @@ func (d *deriver) keyOf(src Source, want PictureRequest) (PictureKey, *Failure) 
 	return key, nil
 }
 
-// clientPicture opens what a client brought instead of a picture that cannot be made.
-func (in *Instance) clientPicture(ctx context.Context, f File, want PictureRequest, none *NoPictureError) (*OpenPicture, error) {
-	head, err := in.Head(ctx, f.Key)
-	if err != nil {
-		return nil, err
-	}
-	p, err := in.store.Picture(ctx, PictureKey{Hash: f.Hash, Block: head.Ref, Kind: want.Kind, Size: want.Size})
-	if errors.Is(err, ErrNotFound) || err == nil && p.Status != DerivedReady {
-		return nil, none
-	}
-	if err != nil {
-		return nil, err
-	}
-	open, err := in.openPicture(ctx, p)
-	if errors.Is(err, ErrNotMade) {
-		return nil, none
-	}
-	return open, err
-}
-
 // Regenerate looks at a block's file again, for an editor: what was found out and made of
 // it before is replaced.
 func (in *Instance) Regenerate(ctx context.Context, author Author, t Target) (File, error) {
@@ -255,83 +231,6 @@ func (in *Instance) MediaReport() (status string, _ media.Report) {
 
 // BlobUsage sums up the blobs of files and what was made of them.
 func (in *Instance) BlobUsage(ctx context.Context) (BlobUsage, error) { return in.store.BlobUsage(ctx) }
-
-// MaxClientPicture is the size of a picture that a client brings, in bytes, and
-// maxClientEdge its longest edge, in pixels.
-const (
-	MaxClientPicture = 1 << 20
-	maxClientEdge    = 2048
-)
-
-// clientFormats are those of clients' pictures: what browsers show.
-var clientFormats = map[string]bool{"jpeg": true, "png": true, "webp": true, "gif": true, "avif": true}
-
-// NewPicture is a picture that a client made of a block's file.
-type NewPicture struct {
-	Key     BlockKey
-	Hash    Hash // of the file
-	Kind    string
-	Size    int
-	Content []byte
-
-	UserBytes int64 // that the author's files may have; 0: any; less: none
-}
-
-// TakePicture keeps a picture for a file of which the server has none of this kind, for an
-// editor. taken is false if it has. Errors: ErrInvalid (no picture), ErrTooLarge, ErrQuota,
-// ErrNotFound (the block has no such file).
-func (in *Instance) TakePicture(ctx context.Context, author Author, n NewPicture) (_ Picture, taken bool, err error) {
-	if err := in.mayUpload(ctx, author, n.Key); err != nil {
-		return Picture{}, false, err
-	}
-	f, err := in.store.FileOf(ctx, n.Key)
-	if err == nil && f.Hash != n.Hash {
-		err = fmt.Errorf("file: %w", ErrNotFound)
-	}
-	if err != nil {
-		return Picture{}, false, err
-	}
-	head, err := in.Head(ctx, n.Key)
-	if err != nil {
-		return Picture{}, false, err
-	}
-	list, err := in.store.PicturesOf(ctx, n.Hash, 0)
-	if err != nil {
-		return Picture{}, false, err
-	}
-	for _, p := range list {
-		if p.Kind == n.Kind && p.Status == DerivedReady {
-			return p, false, nil
-		}
-	}
-	if len(n.Content) > MaxClientPicture {
-		return Picture{}, false, fmt.Errorf("a picture may have at most %d bytes: %w", MaxClientPicture, ErrTooLarge)
-	}
-	thumb, err := in.checkPicture(ctx, n.Content)
-	if err != nil {
-		return Picture{}, false, err
-	}
-	if err := in.diskRoom(ctx, int64(len(n.Content))); err != nil {
-		return Picture{}, false, err
-	}
-	p := Picture{
-		PictureKey: PictureKey{Hash: n.Hash, Block: head.Ref, Kind: n.Kind, Size: n.Size},
-		Status:     DerivedRunning, Blob: hashBytes(n.Content), Mime: string(thumb.Encoding), Bytes: int64(len(n.Content)),
-		Width: thumb.Width, Height: thumb.Height, User: author.User, At: in.now().UnixMilli(),
-	}
-	if err := in.store.AddPicture(ctx, p, Quota{User: n.UserBytes, Heap: in.limits.HeapFiles}); err != nil {
-		return Picture{}, false, err
-	}
-	err = in.putBytes(ctx, p.Blob, n.Content)
-	if err == nil {
-		p.Status = DerivedReady
-		err = in.store.SavePictures(ctx, []Picture{p})
-	}
-	if err != nil {
-		return Picture{}, false, errors.Join(err, in.store.RemovePicture(context.WithoutCancel(ctx), p.PictureKey))
-	}
-	return p, true, nil
-}
 
 // MediaWaiting counts the requests that wait for pictures.
 func (in *Instance) MediaWaiting() (n int) {

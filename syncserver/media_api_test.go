@@ -429,6 +429,12 @@ func TestBlocksShareWhatIsMadeOfTheirFile(t *testing.T) {
 	if n := s.count("probe"); n != 1 {
 		t.Errorf("it was looked at %d times", n)
 	}
+	admin, _ := s.admin(t, newDevice(50))
+	a := s.call(t, "GET", "/api/admin/stats", admin, nil).want(t, "stats", 200, "")
+	if bytes, _ := a.at("storage.derived_bytes").(float64); a.at("storage.files") != 1.0 || a.at("storage.files_bytes") != float64(len(content)) ||
+		a.at("storage.derived") != 2.0 || bytes < 500 || a.at("storage.pending") != 0.0 || a.at("storage.waiting") != 0.0 {
+		t.Errorf("stats %v", a.at("storage"))
+	}
 }
 
 func pictureFormOf(content []byte, fields ...string) string {
