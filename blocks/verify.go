@@ -9,26 +9,53 @@ import (
 	"io"
 )
 
-// BlobSummary counts what VerifyBlobs has read.
+// BlobSummary counts what VerifyBlobs or FindOrphans has looked at.
 type BlobSummary struct {
 	Blobs, Bytes int64
 	Damaged      int64 // have other bytes than they should
 	Missing      int64 // files refer to them
 	Unreferenced int64 // no file refers to them, as to those of uploads or that will be swept
+
+	UnreferencedBytes int64 // of these, as FindOrphans counts them
 }
 
 // VerifyBlobs reads every blob and compares it with its hash, and looks for each that a
 // file refers to. It changes nothing. It returns an error only if it could not go on.
 func VerifyBlobs(ctx context.Context, refs BlobRefs, blobs Blobs, report func(hash Hash, what string)) (BlobSummary, error) {
 	v := blobVerifier{refs: refs, blobs: blobs, report: report}
+	return v.run(ctx, v.read)
+}
+
+// FindOrphans compares what there is of blobs with what files refer to, without reading
+// them: it reports blobs that no file refers to, those that are missing, and those of
+// another size. It changes nothing.
+func FindOrphans(ctx context.Context, refs BlobRefs, blobs Blobs, report func(hash Hash, what string)) (BlobSummary, error) {
+	v := blobVerifier{refs: refs, blobs: blobs, report: report}
+	return v.run(ctx, func(_ context.Context, b BlobSize, want int64, referred bool) error {
+		v.sum.Blobs++
+		v.sum.Bytes += b.Size
+		switch {
+		case !referred:
+			v.sum.UnreferencedBytes += b.Size
+			report(b.Hash, fmt.Sprintf("no file refers to it (%d bytes)", b.Size))
+		case b.Size != want:
+			v.sum.Damaged++
+			report(b.Hash, fmt.Sprintf("damaged: it has %d bytes, not %d", b.Size, want))
+		}
+		return nil
+	})
+}
+
+// run calls look for every blob, with the size that it should have.
+func (v *blobVerifier) run(ctx context.Context, look func(ctx context.Context, b BlobSize, want int64, referred bool) error) (BlobSummary, error) {
 	var after Hash
 	for {
-		page, err := blobs.List(ctx, after, sweepPage)
+		page, err := v.blobs.List(ctx, after, sweepPage)
 		if err != nil {
 			return v.sum, err
 		}
 		for _, b := range page {
-			if err := v.blob(ctx, b); err != nil {
+			if err := v.blob(ctx, b, look); err != nil {
 				return v.sum, err
 			}
 			after = b.Hash
@@ -85,7 +112,7 @@ func (v *blobVerifier) missing(ctx context.Context, before *Hash) error {
 	}
 }
 
-func (v *blobVerifier) blob(ctx context.Context, b BlobSize) error {
+func (v *blobVerifier) blob(ctx context.Context, b BlobSize, look func(ctx context.Context, b BlobSize, want int64, referred bool) error) error {
 	if err := v.missing(ctx, &b.Hash); err != nil {
 		return err
 	}
@@ -94,12 +121,18 @@ func (v *blobVerifier) blob(ctx context.Context, b BlobSize) error {
 	if err != nil {
 		return err
 	}
-	if next != nil && next.Hash == b.Hash {
+	referred := next != nil && next.Hash == b.Hash
+	if referred {
 		want = next.Size
 		v.page = v.page[1:]
 	} else {
 		v.sum.Unreferenced++
 	}
+	return look(ctx, b, want, referred)
+}
+
+// read compares a blob with its hash.
+func (v *blobVerifier) read(ctx context.Context, b BlobSize, want int64, _ bool) error {
 	f, err := v.blobs.Open(ctx, b.Hash)
 	if errors.Is(err, ErrNotFound) { // it has just been swept
 		return nil

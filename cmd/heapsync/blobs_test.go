@@ -168,4 +168,34 @@ func TestKilledServerKeepsChunks(t *testing.T) {
 	if left, err := os.ReadDir(filepath.Join(dir, uploadsName)); err != nil || len(left) > 0 {
 		t.Errorf("left of uploads: %v, %v", left, err)
 	}
+
+	orphans := func(want string, missing bool, lines ...string) {
+		t.Helper()
+		out, err := exec.Command(binary, "blobs", "orphans", "--data", dir).CombinedOutput()
+		for _, line := range append(lines, want) {
+			if !strings.Contains(string(out), line) || missing != (err != nil) {
+				t.Errorf("orphans: %v\n%s\nwant %q", err, out, line)
+			}
+		}
+	}
+	orphans("4 blobs (6291456 bytes): 0 (0 bytes) that no file refers to, 0 missing, 0 of another size; 0 files of no upload\n", false)
+	nobodys := strings.Repeat("ab", 32)
+	for path, content := range map[string][]byte{
+		filepath.Join(dir, blobsName, "sha256", "ab", "ab", nobodys): []byte("nobody's"),
+		filepath.Join(dir, uploadsName, "4711"):                      nil,
+		path:                                                         bent[1:],
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := list[1].hash
+	if err := os.Remove(filepath.Join(dir, blobsName, "sha256", gone[:2], gone[2:4], gone)); err != nil {
+		t.Fatal(err)
+	}
+	orphans("1 (8 bytes) that no file refers to, 1 missing, 1 of another size; 1 files of no upload\n", true,
+		nobodys+": no file refers to it (8 bytes)", name+": damaged", gone+": missing", "4711: of no upload")
 }
