@@ -63,6 +63,7 @@ type scans struct {
 	in      *Instance
 	cfg     ScanConfig
 	wake    chan struct{}           // for run
+	loaded  chan struct{}           // closed when run knows what was left before
 	hashing chan struct{}           // a slot for each file that is read
 	watch   atomic.Pointer[watcher] // nil: run has not begun
 
@@ -98,7 +99,7 @@ func newScans(in *Instance, cfg ScanConfig) *scans {
 	setDefault(&cfg.Hashers, min(processors(), 4))
 	setDefault(&cfg.Watches, 16_384)
 	return &scans{
-		in: in, cfg: cfg, wake: make(chan struct{}, 1), hashing: make(chan struct{}, cfg.Hashers),
+		in: in, cfg: cfg, wake: make(chan struct{}, 1), loaded: make(chan struct{}), hashing: make(chan struct{}, cfg.Hashers),
 		waiting: map[int64]Scan{}, due: map[int64]*folderDue{},
 	}
 }
@@ -190,6 +191,11 @@ func (s *scans) isThere(dir, name string) error {
 // add queues a scan of a whole folder, or returns the one that there is. One that waits for
 // confirmation ends with it.
 func (s *scans) add(ctx context.Context, f ScanFolder, confirm bool) (Scan, error) {
+	select {
+	case <-s.loaded: // or it might be taken for one that was left
+	case <-ctx.Done():
+		return Scan{}, ctx.Err()
+	}
 	s.mu.Lock()
 	for _, sc := range s.active {
 		if now := sc.now(); sc.scopes == nil && now.Folder.Heap == f.Heap && now.Folder.Path == f.Path && (now.Confirm || !confirm) {

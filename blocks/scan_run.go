@@ -84,6 +84,7 @@ func (s *scans) run(ctx context.Context) {
 	if err := s.load(ctx); err != nil && ctx.Err() == nil {
 		s.in.logger.Error("scans cannot go on", "err", err)
 	}
+	close(s.loaded)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	watch := newWatcher(s)
@@ -123,8 +124,11 @@ func (s *scans) load(ctx context.Context) error {
 	defer s.mu.Unlock()
 	for _, f := range folders {
 		at := time.UnixMilli(f.LastAt).Add(max(s.cfg.Every, 0))
-		if f.Watch {
+		switch {
+		case f.Watch:
 			at = s.in.now() // nobody watched
+		case f.LastAt == 0: // it goes on, or was aborted
+			at = s.in.now().Add(max(s.cfg.Every, 0))
 		}
 		s.followLocked(f, at)
 	}
