@@ -32,7 +32,8 @@ type scan struct {
 	statusMu sync.Mutex
 	scan     Scan // without its counts
 	stopped  bool
-	running  bool
+
+	running bool // guarded by scans.mu
 }
 
 func newScan(s *scans, as Scan, scopes []string) *scan {
@@ -59,6 +60,12 @@ func (sc *scan) abort() {
 		sc.stopped = true
 		close(sc.stop)
 	}
+}
+
+func (sc *scan) wasStopped() bool {
+	sc.statusMu.Lock()
+	defer sc.statusMu.Unlock()
+	return sc.stopped
 }
 
 func (sc *scan) ended() <-chan struct{} { return sc.over }
@@ -235,7 +242,13 @@ func (s *scans) ready() []*scan {
 	}
 	var list []*scan
 	for _, sc := range s.active {
-		if heap := sc.scan.Folder.Heap; !sc.running && !busy[heap] && running < scansAtOnce {
+		heap := sc.scan.Folder.Heap
+		switch {
+		case sc.running:
+		case sc.wasStopped(): // it ends at once
+			sc.running = true
+			list = append(list, sc)
+		case !busy[heap] && running < scansAtOnce:
 			busy[heap], sc.running = true, true
 			running++
 			list = append(list, sc)
@@ -291,15 +304,15 @@ func (sc *scan) setStatus(status, problem string) {
 
 // work scans, and returns the status that this comes to.
 func (sc *scan) work(ctx context.Context) (string, error) {
+	if sc.wasStopped() {
+		return ScanAborted, nil
+	}
 	f := sc.now()
 	status, err := ScanFailed, sc.mayScan(ctx, f.User, f.Folder.Heap)
 	if err == nil {
 		status, err = sc.scanAll(ctx)
 	}
-	sc.statusMu.Lock()
-	stopped := sc.stopped
-	sc.statusMu.Unlock()
-	if stopped {
+	if sc.wasStopped() {
 		return ScanAborted, nil
 	}
 	return status, err

@@ -909,3 +909,36 @@ func TestFoldersAreScannedNowAndThen(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
+
+func TestAScanThatWaitsForAnotherCanBeAborted(t *testing.T) {
+	w := newScanWorld(t)
+	w.stop()
+	reached, goOn := make(chan struct{}, 1), make(chan struct{})
+	w.cfg.MediaType = func(string, string, []byte) string {
+		select {
+		case reached <- struct{}{}:
+		default:
+		}
+		<-goOn
+		return "text/plain"
+	}
+	w.start()
+	w.write("a/a.txt", "a")
+	w.write("b/b.txt", "b")
+	first := w.beginScan(blocks.ScanRequest{Path: filepath.Join(w.media, "a")})
+	<-reached
+	again := w.beginScan(blocks.ScanRequest{Path: filepath.Join(w.media, "a")})
+	if again.ID != first.ID || again.Status != blocks.ScanRunning {
+		t.Errorf("asked for twice: %+v, %+v", first, again)
+	}
+	second := w.beginScan(blocks.ScanRequest{Path: filepath.Join(w.media, "b")})
+	got, err := w.AbortScan(t.Context(), "bob", second.ID)
+	if err != nil || got.Status != blocks.ScanAborted || got.Found != 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := w.AbortScan(t.Context(), "eve", first.ID); !errors.Is(err, blocks.ErrForbidden) {
+		t.Errorf("by a viewer: %v", err)
+	}
+	close(goOn)
+	w.wantScan(w.waitFor(first.ID), blocks.ScanDone, 1, 0, 0, 0)
+}
