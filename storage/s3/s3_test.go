@@ -305,3 +305,61 @@ func TestUploadsThatBrokeOffAreRemoved(t *testing.T) {
 		t.Errorf("%d uploads are left", n)
 	}
 }
+
+// A file of which a part does not get through, because the server stalls or the line is
+// cut in the middle, leaves nothing, and gets through later.
+func TestPutsThatBreakOffLeaveNothing(t *testing.T) {
+	at := endpoint(t)
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	core, err := minio.NewCore(strings.TrimPrefix(at, "http://"), &minio.Options{Creds: credentials.NewStaticV4(server.AccessKey, server.SecretKey, ""), Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := make([]byte, 40<<20) // three parts
+	_, _ = rand.NewChaCha8([32]byte{7}).Read(content)
+	hash := blocks.Hash(sha256.Sum256(content))
+	for name, broken := range map[string]func(r *http.Request, giveUp func()){
+		"cut": func(r *http.Request, _ func()) {
+			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
+			panic(http.ErrAbortHandler)
+		},
+		"stalls": func(r *http.Request, giveUp func()) {
+			_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
+			giveUp() // who waits for it
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var heal atomic.Bool
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			prefix := name + "/"
+			s := open(t, config(proxy(t, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+				if !heal.Load() && isBlob(r, http.MethodPut) && r.URL.Query().Get("partNumber") == "2" {
+					broken(r, cancel)
+				}
+				forward.ServeHTTP(w, r)
+			}), prefix))
+			file := stage(t, content)
+			err := s.Put(ctx, hash, file, int64(len(content)))
+			if !errors.Is(err, blocks.ErrUnavailable) && !errors.Is(err, context.Canceled) {
+				t.Errorf("put: %v", err)
+			}
+			if _, err := s.Stat(t.Context(), hash); !errors.Is(err, blocks.ErrNotFound) {
+				t.Errorf("after it: %v", err)
+			}
+			for u := range core.Client.ListIncompleteUploads(t.Context(), server.Bucket, prefix, true) {
+				t.Errorf("left: %s of %v, %v", u.UploadID, u.Initiated, u.Err)
+			}
+			heal.Store(true)
+			if err := s.Put(t.Context(), hash, file, int64(len(content))); err != nil {
+				t.Errorf("later: %v", err)
+			}
+			if size, err := s.Stat(t.Context(), hash); err != nil || size != int64(len(content)) {
+				t.Errorf("later it has %d bytes, %v", size, err)
+			}
+		})
+	}
+}
