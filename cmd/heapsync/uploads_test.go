@@ -67,23 +67,15 @@ func TestUploadsTakeLittleMemory(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		t.Skipf("memory is not known here: %v", err)
-	}
-	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
-	peak, err := strconv.ParseInt(string(m[1]), 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
+	peak := peakMemory(t, p)
 	for _, c := range conns {
 		if c != nil {
 			c.Close()
 		}
 	}
-	t.Logf("%d uploads at once: at most %d MB", len(conns), peak>>10)
-	if peak > 200<<10 {
-		t.Errorf("the server took %d MB", peak>>10)
+	t.Logf("%d uploads at once: at most %d MB", len(conns), peak>>20)
+	if peak > 200<<20 {
+		t.Errorf("the server took %d MB", peak>>20)
 	}
 }
 
@@ -238,5 +230,90 @@ func finishUploads(t *testing.T, call func(method, path string, body io.Reader, 
 	}
 	if res, err := call("POST", "/api/upload/complete/h/chunks/"+hash, nil); err != nil || res.StatusCode != 200 {
 		t.Errorf("complete: %v, %v", res, err)
+	}
+}
+
+// peakMemory is the most bytes that the server has had at once.
+func peakMemory(t *testing.T, p *process) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		t.Skipf("memory is not known here: %v", err)
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(status)
+	peak, err := strconv.ParseInt(string(m[1]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return peak << 10
+}
+
+var stormBytes = flag.Int64("storm-bytes", 128<<20, "size of the file in TestSeekingTakesLittleMemory")
+
+// TestSeekingTakesLittleMemory has many players seek at once in a large file, and go away
+// before they have all that they asked for.
+func TestSeekingTakesLittleMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector takes memory of its own")
+	}
+	size := *stormBytes
+	p := startServer(t, t.TempDir(), "--disk-floor-bytes", "-1")
+	device, err := newDemoDevice(p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := device.login(t.Context())
+	if err == nil {
+		err = device.call(t.Context(), "/api/heap/add", token, map[string]any{"id": "h", "name": "many"}, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := func(method, path string, body io.Reader, headers ...string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), method, p.url+path, body)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		return res
+	}
+	content := io.LimitReader(rand.NewChaCha8([32]byte{5}), size)
+	res := request("POST", "/api/files/?heap_id=h", content, "Tus-Resumable", "1.0.0", "Upload-Length", fmt.Sprint(size), "Content-Type", "application/offset+octet-stream")
+	if res == nil || res.StatusCode != 201 || res.Header.Get("File-Hash") == "" {
+		t.Fatalf("upload: %v", res)
+	}
+	res.Body.Close()
+	path := "/api/stream/" + res.Header.Get("Block-Id") + "/film"
+	before := peakMemory(t, p)
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(1, uint64(i)))
+			for range 30 {
+				res := request("GET", path, nil, "Range", fmt.Sprintf("bytes=%d-", rng.Int64N(size)))
+				if res == nil {
+					return
+				}
+				if _, err := io.CopyN(io.Discard, res.Body, rng.Int64N(1<<20)); err != nil && err != io.EOF || res.StatusCode != 206 {
+					t.Errorf("range: %s, %v", res.Status, err)
+				}
+				res.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+	if more := peakMemory(t, p) - before; more > 64<<20 {
+		t.Errorf("the server took %d MB more", more>>20)
+	} else {
+		t.Logf("64 players took %d MB more than %d", more>>20, before>>20)
 	}
 }
