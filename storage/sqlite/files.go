@@ -35,8 +35,9 @@ func (s *Store) AddFile(ctx context.Context, f blocks.File) error {
 
 func addFile(t *tx, f blocks.File) error {
 	var heap, ref int64
-	err := t.queryRow(`SELECT heaps.id, b.ref FROM heaps JOIN blocks b ON b.heap = heaps.id
-		WHERE heaps.heap = ? AND heaps.deleted_at = 0 AND b.block = ? AND b.deleted_at = 0`, f.Key.Heap, f.Key.Block).Scan(&heap, &ref)
+	var another bool
+	err := t.queryRow(`SELECT heaps.id, b.ref, EXISTS (SELECT 1 FROM files WHERE block = b.ref AND dropped_at = 0) FROM heaps JOIN blocks b ON b.heap = heaps.id
+		WHERE heaps.heap = ? AND heaps.deleted_at = 0 AND b.block = ? AND b.deleted_at = 0`, f.Key.Heap, f.Key.Block).Scan(&heap, &ref, &another)
 	if errors.Is(err, sql.ErrNoRows) {
 		return blocks.ErrNotFound
 	}
@@ -59,8 +60,10 @@ func addFile(t *tx, f blocks.File) error {
 			return err
 		}
 	}
-	if err := dropFile(t, ref, f.Hash[:], f.At); err != nil {
-		return err
+	if another {
+		if err := dropFile(t, ref, f.Hash[:], f.At); err != nil {
+			return err
+		}
 	}
 	_, err = t.exec(`INSERT INTO files (block, hash, heap, size, name, mime, user, at, upload, placed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, x''), ?)
 		ON CONFLICT DO UPDATE SET name = excluded.name, mime = excluded.mime, upload = iif(excluded.upload > x'', excluded.upload, upload),
