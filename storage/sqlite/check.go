@@ -64,6 +64,7 @@ func check(ctx context.Context, r rowQuerier, report func(Problem)) (Summary, er
 		{"", c.integrity}, {"", c.foreignKeys}, {"actors", c.readActors}, {"blocks", c.readHeads},
 		{"versions", c.readVersions}, {"history", c.readHistory}, {"updates", c.readUpdates}, {"held", c.readHeld},
 		{"snapshots", c.readSnapshots}, {"clock", c.readClock}, {"blocks", c.compare}, {"heaps", c.compareHeaps},
+		{"file_usage", c.compareUsage},
 	}
 	for _, step := range steps {
 		err := step.run()
@@ -435,6 +436,30 @@ func (c *checker) compareHeaps() error {
 		if stored != have {
 			c.found(Problem{Table: "heaps", Detail: fmt.Sprintf("%s: state_bytes, history_bytes, folded_bytes, listed and tombstones are %v, but the rows come to %v", id, stored, have)})
 		}
+		return nil
+	})
+}
+
+// compareUsage compares what files, uploads and pictures that clients brought come to with
+// what is counted of them.
+func (c *checker) compareUsage() error {
+	return c.each(`WITH of (user, heap, bytes, files) AS (
+			SELECT user, heap, size, 1 FROM files WHERE placed = 0
+			UNION ALL SELECT user, heap, size, 1 FROM uploads
+			UNION ALL SELECT d.user, b.heap, d.bytes, 0 FROM derived d JOIN blocks b ON b.ref = d.block WHERE d.block <> 0),
+		have (kind, who, bytes, files) AS (
+			SELECT 'user', user, sum(bytes), sum(files) FROM of GROUP BY user
+			UNION ALL SELECT 'heap', CAST(heap AS TEXT), sum(bytes), sum(files) FROM of GROUP BY heap),
+		both (kind, who, bytes, files, have_bytes, have_files) AS (
+			SELECT kind, who, bytes, files, 0, 0 FROM file_usage UNION ALL SELECT kind, who, 0, 0, bytes, files FROM have)
+		SELECT kind, who, sum(bytes), sum(files), sum(have_bytes), sum(have_files) FROM both GROUP BY kind, who
+		HAVING sum(bytes) <> sum(have_bytes) OR sum(files) <> sum(have_files)`, func(rows *sql.Rows) error {
+		var kind, who string
+		var bytes, files, haveBytes, haveFiles int64
+		if err := rows.Scan(&kind, &who, &bytes, &files, &haveBytes, &haveFiles); err != nil {
+			return err
+		}
+		c.found(Problem{Table: "file_usage", Detail: fmt.Sprintf("%s %s: %d bytes in %d files, but the rows come to %d in %d", kind, who, bytes, files, haveBytes, haveFiles)})
 		return nil
 	})
 }
