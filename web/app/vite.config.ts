@@ -5,12 +5,14 @@ import { defineConfig, type Plugin } from "vite";
 export default defineConfig({
   base: "./",
   plugins: [serviceWorker()],
+  worker: { format: "es", rolldownOptions: { output: { entryFileNames: "[name].js" } } },
   build: {
     outDir: "../dist",
     emptyOutDir: true,
     target: "es2022",
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 600, // the editor, which comes when it is needed
     rolldownOptions: {
       input: { index: "index.html", sw: "src/sw.ts" },
       output: {

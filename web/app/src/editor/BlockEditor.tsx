@@ -3,10 +3,11 @@ import type { Editor } from "@tiptap/core";
 import * as Y from "yjs";
 import { openLive, type LiveDocument } from "../core/live";
 import { account } from "../core/session";
-import { heapOf, mayEdit } from "../core/heaps";
+import { heapOf, mayEdit, type FileInfo } from "../core/heaps";
 import { makeEditor } from "./tiptap";
 import { Toolbar } from "./Toolbar";
 import { SyncBadge } from "./SyncBadge";
+import { FileView } from "../ui/FileView";
 import { words } from "../ui/Toasts";
 import "./editor.css";
 
@@ -57,10 +58,28 @@ function Opened({ live }: { live: LiveDocument }) {
           {live.reason.value === "deleted" ? "This block was deleted for good. What is here is your copy." : `The server refuses this block: ${live.reason.value}`}
         </p>
       )}
+      <AttachedFile live={live} />
       {editor && editable && <Toolbar editor={editor} />}
       <div ref={place} class="note-body" />
     </article>
   );
+}
+
+/** AttachedFile is the block's file, if its document says that there is one. */
+function AttachedFile({ live }: { live: LiveDocument }) {
+  const about = live.doc.getMap("block");
+  const read = (): FileInfo | undefined => {
+    const file = about.get("file");
+    return file instanceof Y.Map && typeof file.get("hash") === "string" ? (file.toJSON() as FileInfo) : undefined;
+  };
+  const [file, setFile] = useState(read);
+  useEffect(() => {
+    const changed = () => setFile(read());
+    changed();
+    about.observeDeep(changed);
+    return () => about.unobserveDeep(changed);
+  }, [live]);
+  return file ? <FileView heap={live.heap} block={live.id} file={file} /> : null;
 }
 
 /** Title is the title in the document. It is written when typing rests. */

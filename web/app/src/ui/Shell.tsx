@@ -5,6 +5,7 @@ import { account, online, server, signOut } from "../core/session";
 import { Lazy } from "./App";
 import { HeapPage } from "./HeapPage";
 import { attempt } from "./Toasts";
+import { Uploads } from "./Uploads";
 import { Waiting } from "./Waiting";
 import "./shell.css";
 
@@ -63,6 +64,7 @@ export function Shell() {
         {!online.value && <p class="notice offline" role="status">The server cannot be reached. You can go on: edits stay on this device until it is back.</p>}
         <Page at={at} />
       </main>
+      <Uploads />
     </div>
   );
 }

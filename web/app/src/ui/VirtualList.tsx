@@ -49,3 +49,38 @@ export function VirtualList<T>({ items, height, keyOf, row, onEnd, label }: Prop
     </div>
   );
 }
+
+interface GridProps<T> {
+  items: T[];
+  width: number; // of a cell, at least
+  height: number;
+  keyOf: (item: T) => string;
+  cell: (item: T) => ComponentChildren;
+  onEnd?: () => void;
+  label: string;
+}
+
+/** VirtualGrid is a VirtualList of rows with as many cells as there is room for. */
+export function VirtualGrid<T>({ items, width, height, keyOf, cell, onEnd, label }: GridProps<T>) {
+  const box = useRef<HTMLDivElement>(null);
+  const [columns, setColumns] = useState(1);
+  useLayoutEffect(() => {
+    const measure = () => setColumns(Math.max(1, Math.floor((box.current!.clientWidth - 24) / width)));
+    const observer = new ResizeObserver(measure);
+    observer.observe(box.current!);
+    measure();
+    return () => observer.disconnect();
+  }, [width]);
+  const rows: T[][] = [];
+  for (let i = 0; i < items.length; i += columns) rows.push(items.slice(i, i + columns));
+  return (
+    <div class="grid-box" ref={box}>
+      <VirtualList items={rows} height={height} keyOf={(row) => keyOf(row[0]!)} onEnd={onEnd} label={label}
+        row={(row) => (
+          <div class="grid-row" style={{ gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
+            {row.map((item) => <div key={keyOf(item)}>{cell(item)}</div>)}
+          </div>
+        )} />
+    </div>
+  );
+}

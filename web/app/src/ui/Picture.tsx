@@ -1,0 +1,34 @@
+import { useEffect, useState } from "preact/hooks";
+import { thumbHashToDataURL } from "thumbhash";
+import { fromBase64 } from "../core/bytes";
+import type { FileInfo } from "../core/heaps";
+import { thumbnail } from "../core/pictures";
+
+/** pictured says whether a file may have a picture at all. */
+const pictured = (mime: string): boolean => /^(image|video|audio)\/|^application\/pdf$/.test(mime);
+
+/** Picture is a file's thumbnail; until it comes, its blurred shadow or a sign of its kind. */
+export function Picture({ heap, block, file, size, alt = "" }: { heap: string; block: string; file: FileInfo; size: number; alt?: string }) {
+  const [address, setAddress] = useState<string>();
+  useEffect(() => {
+    let here = true;
+    setAddress(undefined);
+    if (pictured(file.mime)) thumbnail(heap, block, file.hash, size).then((url) => here && setAddress(url), () => {});
+    return () => void (here = false);
+  }, [file.hash, size]);
+  const shown = address ?? shadow(file.thumbhash);
+  return shown ? <img class="picture" src={shown} alt={alt} /> : <span class="picture sign" aria-hidden="true">{sign(file.mime)}</span>;
+}
+
+function shadow(hash: string | undefined): string | undefined {
+  try {
+    return hash ? thumbHashToDataURL(fromBase64(hash)) : undefined;
+  } catch {
+    return undefined; // somebody wrote something else there
+  }
+}
+
+function sign(mime: string): string {
+  const kind = mime.split("/")[0]!;
+  return { image: "🖼", video: "🎞", audio: "♪", text: "📄" }[kind] ?? (mime === "application/pdf" ? "📕" : "📎");
+}
