@@ -211,8 +211,20 @@ func (s *Store) PlacesOf(ctx context.Context, hash blocks.Hash, limit int) ([]bl
 // SaveScanned implements [blocks.Places].
 func (s *Store) SaveScanned(ctx context.Context, list []blocks.Scanned, files []blocks.File) error {
 	err := s.write(ctx, func(t *tx) error {
+		heaps := map[blocks.HeapID]int64{}
 		for i := range list {
-			if err := saveScanned(t, &list[i]); err != nil {
+			heap, known := heaps[list[i].Heap]
+			if !known {
+				err := t.queryRow(`SELECT id FROM heaps WHERE heap = ? AND deleted_at = 0`, list[i].Heap).Scan(&heap)
+				if err != nil && !errors.Is(err, sql.ErrNoRows) {
+					return t.check(err)
+				}
+				heaps[list[i].Heap] = heap
+			}
+			if heap == 0 {
+				continue // it has just been deleted
+			}
+			if err := saveScanned(t, heap, &list[i]); err != nil {
 				return err
 			}
 		}
@@ -229,19 +241,21 @@ func (s *Store) SaveScanned(ctx context.Context, list []blocks.Scanned, files []
 	return nil
 }
 
-func saveScanned(t *tx, c *blocks.Scanned) error {
+// saveScanned names values, not a SELECT: SQLite keeps a journal for each statement that
+// may come to several rows, of all pages that it changes.
+func saveScanned(t *tx, heap int64, c *blocks.Scanned) error {
 	var hash []byte
 	if !c.Folder {
 		hash = c.Hash[:]
 	}
-	values := []any{[]byte(c.Path), c.Folder, c.Block, c.Parent, c.Size, c.MTime, int64(c.Dev), int64(c.Inode), hash, c.State, c.Trashed, c.Seen, c.Heap}
+	values := []any{heap, []byte(c.Path), c.Folder, c.Block, c.Parent, c.Size, c.MTime, int64(c.Dev), int64(c.Inode), hash, c.State, c.Trashed, c.Seen}
 	n, err := t.affected(`INSERT OR IGNORE`+intoScanned, values...)
 	if err != nil || n > 0 {
 		return err
 	}
 	// Most of what is scanned again is as it was, and of that no index changes.
-	n, err = t.affected(`UPDATE scanned SET state = ?10, seen = ?12 WHERE heap = (SELECT id FROM heaps WHERE heap = ?13) AND path = ?1
-		AND folder = ?2 AND block = ?3 AND parent = ?4 AND size = ?5 AND mtime_ns = ?6 AND dev = ?7 AND inode = ?8 AND hash IS ?9 AND trashed = ?11`, values...)
+	n, err = t.affected(`UPDATE scanned SET state = ?11, seen = ?13 WHERE heap = ?1 AND path = ?2
+		AND folder = ?3 AND block = ?4 AND parent = ?5 AND size = ?6 AND mtime_ns = ?7 AND dev = ?8 AND inode = ?9 AND hash IS ?10 AND trashed = ?12`, values...)
 	if err != nil || n > 0 {
 		return err
 	}
@@ -250,7 +264,7 @@ func saveScanned(t *tx, c *blocks.Scanned) error {
 }
 
 const intoScanned = ` INTO scanned (heap, path, folder, block, parent, size, mtime_ns, dev, inode, hash, state, trashed, seen)
-	SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM heaps WHERE heap = ? AND deleted_at = 0`
+	VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)`
 
 // inFolder is true of what lies in a folder; its two arguments are those of folderRange.
 const inFolder = `c.heap = h.id AND c.path > ? AND c.path < ?`
