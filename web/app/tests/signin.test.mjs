@@ -101,3 +101,30 @@ test("words that are no phrase are refused with the reason", async () => {
   }
   await context.close();
 });
+
+test("another server in the place of the one that is known is not trusted", async () => {
+  const { page, context, faults } = await device(chromium);
+  await restore(page, admin.phrase);
+  await page.getByRole("heading", { name: "Your heaps" }).waitFor();
+  await page.evaluate(
+    () =>
+      new Promise((resolve, reject) => {
+        const open = indexedDB.open("heapsync");
+        open.onsuccess = () => {
+          const tx = open.result.transaction("settings", "readwrite");
+          tx.objectStore("settings").put("9jvFAcMD8iW2bRr1ZJN6S8AYhTqP1wrq9xTB4zVfLDuG", "server");
+          tx.oncomplete = resolve;
+          tx.onabort = reject;
+        };
+      }),
+  );
+  const sent = [];
+  page.on("request", (r) => r.headers().authorization && sent.push(r.url()));
+  await page.reload();
+  await page.getByRole("heading", { name: "This is not the server you know" }).waitFor();
+  assert.deepEqual(sent, []);
+  await page.getByRole("button", { name: "I know why" }).click();
+  await page.getByRole("heading", { name: "Your heaps" }).waitFor();
+  assert.deepEqual(faults, []);
+  await context.close();
+});

@@ -148,9 +148,12 @@ async function pin(answer: Answer, nonce: string): Promise<boolean> {
   return false;
 }
 
-/** trustServer pins the server that answers now. */
+/** trustServer has the server that answers now be pinned, which signing in anew does. */
 export async function trustServer(): Promise<void> {
   await remove("settings", "server");
+  await remove("settings", "session");
+  pair = undefined;
+  state.value = { at: "starting" };
   await start();
 }
 
@@ -159,9 +162,13 @@ export async function retry(): Promise<void> {
   if (key && (await signIn(key))) await enter();
 }
 
+/** patience is how long (ms) the app waits to hear which server this is, before it opens with what is here. */
+const patience = 1500;
+
 /** start finds out who is signed in. It needs no network for somebody who was here before. */
 export async function start(): Promise<void> {
-  void describe();
+  await Promise.race([describe(), new Promise((resolve) => setTimeout(resolve, patience))]);
+  if (state.value.at === "changed") return; // nothing of ours is for another server
   const found = await load<Kept>("keys", "account");
   if (!found) {
     state.value = { at: "new" };
@@ -203,6 +210,9 @@ async function describe(): Promise<void> {
   try {
     server.value = await api.get<Server>("/api/", { anonymous: true });
     online.value = true;
+    const found = server.value.public_key;
+    const pinned = await load<string>("settings", "server");
+    if (pinned !== undefined && pinned !== found) state.value = { at: "changed", pinned, found };
   } catch (err) {
     if (!(err instanceof api.Offline)) throw err;
     online.value = false;
