@@ -164,8 +164,9 @@ func (s *Server) authenticate(rt route, r *http.Request) (*http.Request, error) 
 	}
 	token, given := bearer(r)
 	if rt.access == media {
-		if query := r.URL.Query().Get("token"); !given {
-			token, given = query, query != ""
+		if !given {
+			token = r.URL.Query().Get("token")
+			given = token != ""
 		}
 		if auth.IsTicket(token) {
 			return s.openTicket(r, token)
