@@ -92,7 +92,7 @@ func TestExportSaysThatBytesAreMissing(t *testing.T) {
 func TestAttachmentsOfNotesBecomeFiles(t *testing.T) {
 	w := newFilesWorld(t, blocks.Limits{})
 	photo := string(noise(5000, 1))
-	folder := archive(t, "v/Note.md", "![a photo](img/Photo%201.jpg) and [[photo 1.jpg]]", "v/img/Photo 1.jpg", photo)
+	folder := archive(t, "v/Note.md", "![a photo](img/Photo%201.jpg) and [[photo 1.jpg]]\n\n![[Photo 1.jpg]]\n\n![[note]]", "v/img/Photo 1.jpg", photo)
 	for range 2 {
 		done, err := w.load("bob", folder)
 		if err != nil || len(done.Failed) > 1 {
@@ -105,7 +105,7 @@ func TestAttachmentsOfNotesBecomeFiles(t *testing.T) {
 		t.Errorf("the file is %+v in %+v", file, img)
 	}
 	w.wantFile(string(file.id), []byte(photo))
-	want := fmt.Sprintf("![a photo](#block/%s)\n\nand [photo 1.jpg](#block/%[1]s)\n", file.id)
+	want := fmt.Sprintf("![a photo](#block/%s)\n\nand [photo 1.jpg](#block/%[1]s)\n\n![Photo 1.jpg](#block/%[1]s)\n\n[note](#block/%s)\n", file.id, notes["Note"].id)
 	if note := notes["Note"]; note.markdown != want || !slices.Contains(note.relations, string(file.id)) {
 		t.Errorf("the note is %q, want %q, and relates to %v", note.markdown, want, note.relations)
 	}

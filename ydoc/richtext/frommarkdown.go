@@ -19,7 +19,8 @@ import (
 //
 // address, if it is not nil, is asked for the address of every link and image: target
 // is as it was written, wiki says that it stood in brackets as [[target]] or
-// ![[target]]. "" leaves the text without a link.
+// ![[target]]. "" leaves the text without a link. Where it gives an address that begins
+// with #, what is embedded becomes an image only if its name is a picture's, else a link.
 //
 // Text that takes long to read as Markdown, such as a hundred thousand backticks in one
 // paragraph, stays as it is, in one paragraph. AppendMarkdown should be called within
@@ -247,6 +248,9 @@ func (b *builder) spans(x ydoc.XML, n ast.Node) (rest []span, ok bool) {
 		}
 		if text := trim(rest[:i]); len(text) > 0 {
 			b.paragraph(x, "paragraph", text)
+		}
+		if (x.Name() == "listItem" || x.Name() == "taskItem") && x.Len() == 0 {
+			add(x, "paragraph") // an item begins with one
 		}
 		e := add(x, "image")
 		for _, a := range []struct{ key, value string }{{"src", image.src}, {"alt", image.alt}, {"title", image.title}} {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"html"
+	"path"
 	"strings"
 
 	"github.com/yuin/goldmark"
@@ -128,21 +129,54 @@ func unescape(s []byte) string {
 func (r *inlineReader) image(n *ast.Image) {
 	var alt strings.Builder
 	r.plain(&alt, n)
-	src := imageURL(r.address(unescape(n.Destination), false))
-	if src == "" { // its words are all that can be shown
-		r.add(strings.TrimSpace(alt.String()))
-		return
+	words, target := strings.TrimSpace(alt.String()), unescape(n.Destination)
+	address := r.address(target, false)
+	src := imageURL(address)
+	switch {
+	case src == "": // its words are all that can be shown
+		r.add(words)
+	case isPlace(address) && address != target && !isPicture(target):
+		if words == "" {
+			words = target
+		}
+		r.mark(words, 0, linkURL(address))
+	default:
+		r.spans = append(r.spans, span{image: &image{src: src, alt: words, title: unescape(n.Title)}})
 	}
-	r.spans = append(r.spans, span{image: &image{src: src, alt: strings.TrimSpace(alt.String()), title: unescape(n.Title)}})
 }
 
 func (r *inlineReader) wiki(n *wikiLink) {
 	address := r.address(n.target, true)
-	if n.embed && imageURL(address) != "" && !strings.HasPrefix(address, "#") {
-		r.spans = append(r.spans, span{image: &image{src: imageURL(address), alt: n.label}})
+	src, words := imageURL(address), n.label
+	if n.embed && isSize(words) {
+		words = n.target
+	}
+	if !n.embed || src == "" || isPlace(address) && !isPicture(n.target) {
+		r.mark(words, 0, linkURL(address))
 		return
 	}
-	r.mark(n.label, 0, linkURL(address))
+	r.spans = append(r.spans, span{image: &image{src: src, alt: words}})
+}
+
+// isPlace says whether an address is one within what the reader has open, where not only
+// pictures are.
+func isPlace(address string) bool { return strings.HasPrefix(address, "#") }
+
+// isPicture says whether a file is one, by its name.
+func isPicture(target string) bool {
+	target, _, _ = strings.Cut(target, "#")
+	switch strings.ToLower(path.Ext(strings.TrimSpace(target))) {
+	case ".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".svg", ".tif", ".tiff", ".webp":
+		return true
+	}
+	return false
+}
+
+// isSize says whether the words of an embed are how large it is to be, as 300 or 300x200.
+func isSize(words string) bool {
+	width, height, both := strings.Cut(words, "x")
+	number := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+	return number(width) && (!both || number(height))
 }
 
 // tagMarks are the tags that Markdown is written with where it has no sign.

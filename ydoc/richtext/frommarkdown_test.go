@@ -1,6 +1,7 @@
 package richtext_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,7 @@ func TestMarkdownBecomesElements(t *testing.T) {
 		"|a|b|\n|-|-|\n|c||":           `<table><tablerow><tableheader><paragraph>a</paragraph></tableheader><tableheader><paragraph>b</paragraph></tableheader></tablerow><tablerow><tablecell><paragraph>c</paragraph></tablecell><tablecell><paragraph></paragraph></tablecell></tablerow></table>`,
 		`a ![b](http://c/d.png "e") f`: `<paragraph>a </paragraph><image alt="b" src="http://c/d.png" title="e"></image><paragraph>f</paragraph>`,
 		`![b](http://c/d.png)`:         `<image alt="b" src="http://c/d.png"></image>`,
+		"- ![b](c.png)\n- [ ] ![d](e)": `<bulletlist><listitem><paragraph></paragraph><image alt="b" src="c.png"></image></listitem></bulletlist><tasklist><taskitem checked="false"><paragraph></paragraph><image alt="d" src="e"></image></taskitem></tasklist>`,
 		`![b](javascript:x)`:           `<paragraph>b</paragraph>`,
 		`[b](javascript:x)`:            `<paragraph>b</paragraph>`,
 		"[b](http://c) http://d.e":     `<paragraph><link href="http://c">b</link> <link href="http://d.e">http://d.e</link></paragraph>`,
@@ -86,6 +88,40 @@ func TestLinksAreAskedFor(t *testing.T) {
 	}
 	if got := richtext.Text(x.Type); !strings.Contains(got, "words") || !strings.Contains(got, "lost") {
 		t.Errorf("the text is %q", got)
+	}
+}
+
+func TestEmbedsOfPicturesBecomeImages(t *testing.T) {
+	const image = `<image alt="%s" src="#block/7"></image>`
+	const link = `<paragraph><link href="#block/7">%s</link></paragraph>`
+	for src, want := range map[string]string{
+		"![[Photo.PNG]]":              fmt.Sprintf(image, "Photo.PNG"),
+		"![[a/photo.jpeg|300]]":       fmt.Sprintf(image, "a/photo.jpeg"),
+		"![[photo.webp|30x20]]":       fmt.Sprintf(image, "photo.webp"),
+		"![[photo.svg|a word]]":       fmt.Sprintf(image, "a word"),
+		"![[photo.gif|x]]":            fmt.Sprintf(image, "x"),
+		"![](my%20photo.heic)":        `<image src="#block/7"></image>`,
+		`![a](photo.tiff#page "b")`:   `<image alt="a" src="#block/7" title="b"></image>`,
+		"![a](#block/7)":              fmt.Sprintf(image, "a"),
+		"[[photo.png]]":               fmt.Sprintf(link, "photo.png"),
+		"[a](photo.png)":              fmt.Sprintf(link, "a"),
+		"![[Another note]]":           fmt.Sprintf(link, "Another note"),
+		"![[Another note#photo.png]]": fmt.Sprintf(link, "Another note#photo.png"),
+		"![[film.mp4|300]]":           fmt.Sprintf(link, "film.mp4"),
+		"![a](film.mp4)":              fmt.Sprintf(link, "a"),
+		"![](song.flac)":              fmt.Sprintf(link, "song.flac"),
+	} {
+		x := fromMarkdown(src, func(string, bool) string { return "#block/7" })
+		if got := x.String(); got != want {
+			t.Errorf("%q:\n got %s\nwant %s", src, got, want)
+		}
+		again := fromMarkdown(richtext.Markdown(x.Type), nil)
+		if got := again.String(); got != want {
+			t.Errorf("%q, written and read again:\n got %s\nwant %s", src, got, want)
+		}
+		if html := richtext.HTML(x.Type); strings.Contains(want, "<image") != strings.Contains(html, `<img src="#block/7"`) {
+			t.Errorf("%q as HTML is %s", src, html)
+		}
 	}
 }
 
