@@ -26,6 +26,10 @@ type Entry struct {
 	// Unread says why the document could not be read at Seq: what it says of itself is
 	// as it was last read, or unknown.
 	Unread string
+
+	// Children is how many blocks that are not in the trash name this one as their parent.
+	// It is counted when it is read.
+	Children int64
 }
 
 // Relation is one of a block's relations to others of its heap.

@@ -58,6 +58,7 @@ func project(head Head, doc *ydoc.Doc, now int64) Projection {
 	}
 	p.Relations = relationsOf(about)
 	p.Apps = appsOf(about)
+	p.Text = withTags(p.Text, p.Apps)
 	p.File, p.FileBytes = fileOf(about)
 	if p.Title == "" && p.File != nil {
 		p.Title = fileTitle(about)

@@ -23,6 +23,7 @@ type summaryJSON struct {
 	Size         int64           `json:"size" doc:"bytes of the update log"`
 	SyncVersion  int64           `json:"sync_version"`
 	Parent       *blocks.BlockID `json:"parent"`
+	Children     int64           `json:"children" doc:"blocks whose parent this is, without those in the trash"`
 	Apps         json.RawMessage `json:"apps"`
 	File         json.RawMessage `json:"file"`
 	TrashedAt    *int64          `json:"trashed_at"`
@@ -33,7 +34,7 @@ func toSummaryJSON(e *blocks.Entry) summaryJSON {
 	s := summaryJSON{
 		BlockID: e.Key.Block, HeapID: e.Key.Heap, Type: e.Type, Title: e.Title, Snippet: e.Snippet,
 		UpdatedAt: e.UpdatedAt, CreatedAt: e.CreatedAt, Size: e.Size, SyncVersion: e.SyncVersion,
-		Parent: orNull(e.Parent), Apps: json.RawMessage("{}"), File: e.File, TrashedAt: orNull(e.TrashedAt), Unread: e.Unread,
+		Parent: orNull(e.Parent), Children: e.Children, Apps: json.RawMessage("{}"), File: e.File, TrashedAt: orNull(e.TrashedAt), Unread: e.Unread,
 	}
 	if e.Apps != nil {
 		s.Apps = e.Apps

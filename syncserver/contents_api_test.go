@@ -184,7 +184,7 @@ func TestBlocksAreReadToTheLetter(t *testing.T) {
 
 	a := s.as(t, "ada", "POST", "/api/block/p", object{"format": "markdown"}).want(t, "block", 200, "")
 	wantKeys(t, "block", a.json, "apps backlinks block content file relations rendered state_vector sync_version")
-	wantKeys(t, "summary", a.at("block"), "apps block_id created_at file heap_id parent size snippet sync_version title trashed_at type updated_at")
+	wantKeys(t, "summary", a.at("block"), "apps block_id children created_at file heap_id parent size snippet sync_version title trashed_at type updated_at")
 	got, err := json.Marshal(object{"content": a.at("content"), "relations": a.at("relations"), "backlinks": a.at("backlinks"), "apps": a.at("apps"), "file": a.at("file"), "rendered": a.at("rendered")})
 	if err != nil {
 		t.Fatal(err)

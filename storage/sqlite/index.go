@@ -22,7 +22,7 @@ import (
 var indexSchema string
 
 // indexVersion is that of indexSchema.
-const indexVersion = 4
+const indexVersion = 5
 
 // IndexConfig says how to open an index.
 type IndexConfig struct {

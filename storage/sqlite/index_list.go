@@ -11,7 +11,8 @@ import (
 )
 
 const entryColumns = `b.id, heaps.heap, b.block, b.seq, b.type, b.title, b.parent, b.snippet, b.apps, b.file, b.file_bytes,
-	b.created_at, b.trashed_at, b.sync_version, b.size, b.updates, b.updated_at, b.unread`
+	b.created_at, b.trashed_at, b.sync_version, b.size, b.updates, b.updated_at, b.unread,
+	coalesce((SELECT c.blocks FROM scopes c WHERE c.heap = b.heap AND c.trashed = 0 AND c.parent = b.block AND c.type = ''), 0)`
 
 func scanEntries(rows *sql.Rows, err error) ([]blocks.Entry, error) {
 	if err != nil {
@@ -23,7 +24,7 @@ func scanEntries(rows *sql.Rows, err error) ([]blocks.Entry, error) {
 		var e blocks.Entry
 		var apps, file sql.NullString
 		err := rows.Scan(&e.ID, &e.Key.Heap, &e.Key.Block, &e.Seq, &e.Type, &e.Title, &e.Parent, &e.Snippet, &apps, &file, &e.FileBytes,
-			&e.CreatedAt, &e.TrashedAt, &e.SyncVersion, &e.Size, &e.Updates, &e.UpdatedAt, &e.Unread)
+			&e.CreatedAt, &e.TrashedAt, &e.SyncVersion, &e.Size, &e.Updates, &e.UpdatedAt, &e.Unread, &e.Children)
 		if err != nil {
 			return nil, err
 		}

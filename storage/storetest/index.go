@@ -284,7 +284,7 @@ func testIndexModel(b *indexBench) {
 	b.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 1))
 	model := map[blocks.BlockID]blocks.Projection{}
-	types, parents := []string{"note", "task", "*"}, []blocks.BlockID{"", "p", "q"}
+	types, parents := []string{"note", "task", "*"}, []blocks.BlockID{"", "1", "2"}
 	for range 60 {
 		var batch blocks.IndexBatch
 		used := map[blocks.BlockID]bool{}
@@ -307,9 +307,20 @@ func testIndexModel(b *indexBench) {
 		}
 		b.must(b.x.Project(b.Context(), &batch))
 	}
+	for id := range model {
+		children := int64(0)
+		for _, p := range model {
+			if p.Parent == id && p.TrashedAt == 0 {
+				children++
+			}
+		}
+		if e := b.entry(key("h", string(id))); e.Children != children {
+			b.Errorf("%s has %d children, want %d", id, e.Children, children)
+		}
+	}
 	for _, trashed := range []bool{false, true} {
 		for _, kind := range append([]string{""}, types...) {
-			for _, up := range []*blocks.BlockID{nil, parent(""), parent("p"), parent("none")} {
+			for _, up := range []*blocks.BlockID{nil, parent(""), parent("1"), parent("none")} {
 				f := blocks.Filter{Heap: "h", Type: kind, Parent: up, Trashed: trashed}
 				var want []blocks.Projection
 				for _, p := range model {

@@ -5,17 +5,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { randomFillSync } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { browser, device, newHeap, signUp } from "./world.mjs";
+import { approved, browser, newHeap } from "./world.mjs";
 
 let chromium, ada, dir;
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), "heapsync-web-"));
   chromium = await browser();
-  ada = await device(chromium);
-  await signUp(ada.page);
-  const key = (await ada.page.locator(".key").textContent()).trim();
-  execFileSync(process.env.HEAPSYNC_BIN, ["admin", "approve", key, "--data", process.env.HEAPSYNC_DIR]);
-  await ada.page.getByRole("heading", { name: "Welcome" }).waitFor();
+  ada = await approved(chromium);
   await newHeap(ada.page, "Pictures");
 });
 after(async () => {

@@ -1,28 +1,16 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { browser, device, newHeap, newNote, reads, restore, safe, signUp } from "./world.mjs";
+import { approved, browser, device, newHeap, newNote, reads, restore, safe } from "./world.mjs";
 
 // The server's administrator is in signin.test.mjs; here are two people whom he has let in.
 let chromium, ada, bob;
 before(async () => {
   chromium = await browser();
-  ada = await approved();
-  bob = await approved();
+  ada = await approved(chromium);
+  bob = await approved(chromium);
 });
 after(() => chromium.close());
 
-
-
-async function approved() {
-  const it = await device(chromium);
-  it.phrase = await signUp(it.page);
-  const key = (await it.page.locator(".key").textContent()).trim();
-  execFileSync(process.env.HEAPSYNC_BIN, ["admin", "approve", key, "--data", process.env.HEAPSYNC_DIR]);
-  await it.page.getByRole("heading", { name: "Welcome" }).waitFor();
-  it.key = key;
-  return it;
-}
 
 test("a heap is shared by a link, and what its members may do changes at once", async () => {
   const { page } = ada;

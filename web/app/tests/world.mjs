@@ -1,6 +1,7 @@
 // A browser, and people who use it. The server is at HEAPSYNC_URL, and its data in HEAPSYNC_DIR.
 
 import { chromium } from "playwright-core";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -46,6 +47,16 @@ export async function signUp(page, { claim = "", at = url, passphrase = "" } = {
   await page.getByRole("button", { name: "Continue" }).click();
   await finish(page, passphrase);
   return words.join(" ");
+}
+
+/** approved is a device whose new account an administrator has let in. */
+export async function approved(browser, options) {
+  const it = await device(browser, options);
+  it.phrase = await signUp(it.page);
+  it.key = (await it.page.locator(".key").textContent()).trim();
+  execFileSync(process.env.HEAPSYNC_BIN, ["admin", "approve", it.key, "--data", process.env.HEAPSYNC_DIR]);
+  await it.page.getByRole("heading", { name: "Welcome" }).waitFor();
+  return it;
 }
 
 /** restore signs in with a phrase. */

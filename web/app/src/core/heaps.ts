@@ -5,6 +5,7 @@ import { signal } from "@preact/signals";
 import * as api from "./api";
 import { done, load, remove, save, transaction } from "./db";
 import { online } from "./session";
+import { tagsOf } from "./labels";
 
 export type Role = "owner" | "editor" | "commenter" | "viewer";
 
@@ -45,6 +46,7 @@ export interface Block {
   created_at: number;
   size: number;
   parent: string | null;
+  children: number;
   apps: Record<string, unknown>;
   file?: FileInfo | null;
   trashed_at: number | null;
@@ -54,6 +56,7 @@ export interface Query {
   type?: string;
   parent?: string;
   query?: string;
+  tag?: string;
   trashed?: boolean;
   sort?: string;
 }
@@ -129,13 +132,23 @@ interface Known extends Block {
 /** list returns a page of a heap's blocks; without a network, what is known of them. */
 export async function list(heap: string, query: Query, cursor: string | null, limit = 100): Promise<Page> {
   try {
-    const page = await reach(() => api.post<Page>("/api/heap", { heap_id: heap, ...query, limit, cursor: cursor ?? undefined }));
-    await remember(heap, page.blocks);
-    return page;
+    for (;;) {
+      const page = await reach(() => api.post<Page>("/api/heap", { heap_id: heap, ...asked(query), limit, cursor: cursor ?? undefined }));
+      await remember(heap, page.blocks);
+      const blocks = query.tag ? page.blocks.filter((b) => tagsOf(b.apps).includes(query.tag!)) : page.blocks;
+      if (blocks.length > 0 || !page.next_cursor) return { blocks, next_cursor: page.next_cursor };
+      cursor = page.next_cursor;
+    }
   } catch (err) {
     if (!(err instanceof api.Offline)) throw err;
     return cursor ? { blocks: [], next_cursor: null } : { blocks: await known(heap, query), next_cursor: null };
   }
+}
+
+/** asked is a query as the server takes it: it finds tags as it finds words, and others that have the word as well. */
+function asked({ tag, ...query }: Query): Query {
+  if (!tag || !/[\p{L}\p{N}\p{So}]/u.test(tag)) return query;
+  return { ...query, query: `"${tag.replaceAll('"', " ")}" ${query.query ?? ""}`.trim(), sort: query.sort ?? (query.query ? undefined : "updated_at") };
 }
 
 /** remember keeps what lists show of blocks. */
@@ -155,6 +168,7 @@ async function known(heap: string, query: Query): Promise<Block[]> {
   const fits = (b: Block): boolean =>
     !b.trashed_at === !query.trashed &&
     (query.type === undefined || b.type === query.type) &&
+    (query.tag === undefined || tagsOf(b.apps).includes(query.tag)) &&
     (query.parent === undefined || (b.parent ?? "") === query.parent) &&
     (wanted === undefined || b.title.toLocaleLowerCase().includes(wanted));
   const order = query.sort === "title" ? (a: Block, b: Block) => a.title.localeCompare(b.title) : (a: Block, b: Block) => b.updated_at - a.updated_at;

@@ -38,7 +38,8 @@ export async function push(): Promise<void> {
   }
 }
 
-async function pushOne(heap: string, id: string): Promise<void> {
+/** pushOne sends what the server lacks of a document, and takes what it has. */
+export async function pushOne(heap: string, id: string): Promise<void> {
   const document = await openDocument(heap, id);
   try {
     const { results } = await reach(() =>
@@ -64,6 +65,13 @@ async function pushOne(heap: string, id: string): Promise<void> {
   } finally {
     document.close();
   }
+}
+
+/** pushSoon hands a document over that nobody has open. Without a server it waits its turn. */
+export function pushSoon(heap: string, id: string): void {
+  pushOne(heap, id).catch((err: unknown) => {
+    if (!(err instanceof api.Offline)) console.warn(`push ${id}:`, err);
+  });
 }
 
 /** watch tries again now and then while something waits. */

@@ -47,16 +47,25 @@ const files = 2;
 const chunks = 3;
 
 /** add begins uploads of files, each to a block of its own, whose ids it returns. */
-export async function add(heap: string, list: File[]): Promise<string[]> {
+export async function add(heap: string, list: File[], parent?: string): Promise<string[]> {
   const ids: string[] = [];
   for (const file of list) {
-    const it: Stored = { heap, id: newID(), file, at: Date.now() };
+    const id = parent ? await below(heap, parent, file) : newID();
+    const it: Stored = { heap, id, file, at: Date.now() };
     await save("uploads", it);
     show(it, "waiting");
     ids.push(it.id);
   }
   next();
   return ids;
+}
+
+/** below makes the block of a file that has a parent; of others the server makes it. */
+async function below(heap: string, parent: string, file: File): Promise<string> {
+  const [{ begin }, { pushSoon }] = await Promise.all([import("../editor/begin"), import("./outbox")]);
+  const id = await begin(heap, { type: "file", title: file.name, parent });
+  pushSoon(heap, id);
+  return id;
 }
 
 function show(it: Stored, stage: Stage): void {

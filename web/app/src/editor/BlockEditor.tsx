@@ -8,6 +8,7 @@ import { makeEditor } from "./tiptap";
 import { Toolbar } from "./Toolbar";
 import { SyncBadge } from "./SyncBadge";
 import { FileView } from "../ui/FileView";
+import { Tags } from "../ui/Tags";
 import { words } from "../ui/Toasts";
 import "./editor.css";
 
@@ -53,6 +54,7 @@ function Opened({ live }: { live: LiveDocument }) {
         <Title doc={live.doc} editable={editable} />
         <SyncBadge live={live} />
       </div>
+      <Tags doc={live.doc} editable={editable} />
       {live.link.value === "refused" && (
         <p class="notice" role="alert">
           {live.reason.value === "deleted" ? "This block was deleted for good. What is here is your copy." : `The server refuses this block: ${live.reason.value}`}

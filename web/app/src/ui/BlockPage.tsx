@@ -1,27 +1,77 @@
-import { call } from "../core/api";
-import { heapOf, mayEdit, reach } from "../core/heaps";
-import { blockPath, go, heapPath } from "../core/router";
-import { BlockEditor } from "../editor/BlockEditor";
-import { attempt, toast } from "./Toasts";
+import { useEffect, useState } from "preact/hooks";
+import { Offline, Problem, post } from "../core/api";
+import { heapOf, knownBlock, reach, remember, type Block } from "../core/heaps";
+import { blockPath, heapPath } from "../core/router";
+import { Lazy } from "./App";
+import { BlockMenu } from "./BlockMenu";
+import { HeapPage } from "./HeapPage";
+import { nameOf } from "./Rows";
+import { useChanges } from "./useListing";
 
-/** BlockPage is a note with what can be done to it. */
+const editor = () => import("../editor/BlockEditor").then((m) => m.BlockEditor);
+
+/** BlockPage is a block with what can be done to it: a folder as a list, all else in the editor. */
 export function BlockPage({ heap, block }: { heap: string; block: string }) {
-  const trash = () =>
-    attempt(async () => {
-      await reach(() => call("DELETE", `/api/block/${encodeURIComponent(block)}?heap_id=${encodeURIComponent(heap)}`));
-      toast("The note is in the trash.");
-      go(heapPath(heap));
-    });
+  const about = useBlock(heap, block);
+  if (!about) return <p class="loading" aria-busy="true" />;
+  const folder = about.type === "folder";
   return (
     <>
       <div class="crumbs">
-        <a href={heapPath(heap)}>‹ {heapOf(heap)?.name ?? "Heap"}</a>
-        <span class="actions">
-          <a class="button plain" href={blockPath(heap, block, "history")}>History</a>
-          {mayEdit(heapOf(heap)) && <button class="plain" onClick={() => void trash()}>Put into the trash</button>}
-        </span>
+        <Crumbs heap={heap} block={about} />
+        {!folder && <span class="actions"><BlockMenu heap={heap} block={about} /></span>}
       </div>
-      <BlockEditor heap={heap} block={block} />
+      {folder ? <HeapPage heap={heap} folder={about} /> : <Lazy load={editor} heap={heap} block={block} />}
     </>
+  );
+}
+
+/** useBlock is what is known of a block: first here, then by the server. */
+function useBlock(heap: string, block: string): Block | undefined {
+  const [about, setAbout] = useState<Block>();
+  const changes = useChanges(heap);
+  useEffect(() => {
+    let here = true;
+    const unknown: Block = { block_id: block, type: "note", title: "", updated_at: Date.now(), created_at: Date.now(), size: 0, parent: null, children: 0, apps: {}, trashed_at: null };
+    void knownBlock(heap, block).then((known) => here && known && setAbout((now) => now ?? known));
+    reach(() => post<{ block: Block }>(`/api/block/${encodeURIComponent(block)}`, { heap_id: heap })).then(
+      (answer) => {
+        if (here) setAbout(answer.block);
+        void remember(heap, [answer.block]);
+      },
+      (err: unknown) => {
+        // A new one is only here yet; the editor says what is wrong with others.
+        if (!(err instanceof Offline || err instanceof Problem)) throw err;
+        if (here) setAbout((now) => now ?? unknown);
+      },
+    );
+    return () => void (here = false);
+  }, [heap, block, changes]);
+  return about;
+}
+
+/** Crumbs lead from the heap to where a block lies. */
+function Crumbs({ heap, block }: { heap: string; block: Block }) {
+  const [above, setAbove] = useState<Block[]>([]);
+  useEffect(() => {
+    let here = true;
+    const walk = async () => {
+      const path: Block[] = [];
+      for (let at = block.parent; at && path.length < 20 && !path.some((b) => b.block_id === at); ) {
+        const known = await knownBlock(heap, at);
+        if (!known) break;
+        path.unshift(known);
+        at = known.parent;
+      }
+      if (here) setAbove(path);
+    };
+    void walk();
+    return () => void (here = false);
+  }, [heap, block.parent]);
+  return (
+    <nav class="path" aria-label="Where this lies">
+      <a href={heapPath(heap)}>‹ {heapOf(heap)?.name ?? "Heap"}</a>
+      {above.map((b) => <a key={b.block_id} href={blockPath(heap, b.block_id)}>› {nameOf(b)}</a>)}
+    </nav>
   );
 }

@@ -5,6 +5,7 @@ import { account, online, server, signOut } from "../core/session";
 import { Lazy } from "./App";
 import { HeapPage } from "./HeapPage";
 import { attempt } from "./Toasts";
+import { Tree } from "./Tree";
 import { Uploads } from "./Uploads";
 import { Waiting } from "./Waiting";
 import "./shell.css";
@@ -84,6 +85,7 @@ function Heaps() {
               <span class="heap-name">{heap.name || "Untitled"}</span>
               <span class="quiet">{heap.blocks}</span>
             </a>
+            {heap.id === current && <Tree key={heap.id} heap={heap.id} current={at.page === "block" ? at.block : ""} />}
           </li>
         ))}
       </ul>
