@@ -128,3 +128,30 @@ test("another server in the place of the one that is known is not trusted", asyn
   assert.deepEqual(faults, []);
   await context.close();
 });
+
+test("two tabs agree without a server, and nothing of either is forgotten", async () => {
+  const { page, context, faults } = await device(chromium);
+  await restore(page, admin.phrase);
+  await newHeap(page, "Tabs");
+  await newNote(page, "Both", "one ");
+  await safe(page);
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await reads(other, "one ");
+  await safe(other);
+  await context.setOffline(true);
+  await page.keyboard.type("two ");
+  await reads(other, "one two ");
+  await other.locator(".ProseMirror").click();
+  await other.keyboard.press("Control+End");
+  await other.keyboard.type("three");
+  await reads(page, "one two three");
+  await page.getByText("Saved on this device").waitFor();
+  await page.close(); // what it wrote is pushed by the other
+  await context.setOffline(false);
+  await safe(other);
+  await admin.page.goto(other.url());
+  await reads(admin.page, "one two three");
+  assert.deepEqual(faults, []);
+  await context.close();
+});

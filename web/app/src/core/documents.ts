@@ -35,13 +35,24 @@ const open = new Map<string, Promise<Document> | Document>();
 /** mergeAfter is how many updates are kept beside a state. */
 const mergeAfter = 200;
 
+/** tabs tell each other what is edited, so that they agree without a server too. */
+const tabs = "BroadcastChannel" in globalThis ? new BroadcastChannel("heapsync updates") : undefined;
+
+tabs?.addEventListener("message", ({ data }: MessageEvent<Update>) => {
+  const found = open.get(name(data.heap, data.id));
+  if (found instanceof Document) Y.applyUpdate(found.doc, data.update, tabs);
+});
+
 class Document implements OpenDocument {
   readonly doc = new Y.Doc();
   readonly saved = signal<Saved>("server");
   readonly trouble = signal("");
   users = 0;
-  private edits = 0;
-  private safe = 0;
+  private loaded = 0; // edits with this number, or less, are in doc
+  private made = 0; // edits by this tab
+  private numbers: number[] = []; // of those that are written, and not counted as safe yet
+  private sure = 0; // how many edits by this tab the server has
+  private counted = 0; // and of how many that is written down
   private loose = 0; // updates beside the state
   private writing: Promise<void> = Promise.resolve();
 
@@ -53,26 +64,27 @@ class Document implements OpenDocument {
       if (kept?.state) Y.applyUpdateV2(this.doc, kept.state, remote);
       for (const u of updates) Y.applyUpdate(this.doc, u.update, remote);
     }, remote);
-    this.edits = kept?.edits ?? 0;
-    this.safe = kept?.safe ?? 0;
+    this.loaded = kept?.edits ?? 0;
     this.loose = updates.length;
-    this.saved.value = this.edits > this.safe ? "here" : "server";
+    this.saved.value = this.loaded > (kept?.safe ?? 0) ? "here" : "server";
     this.doc.on("update", this.onUpdate);
   }
 
-  private onUpdate = (update: Uint8Array, _: unknown, __: Y.Doc, tr: Y.Transaction): void => {
+  private onUpdate = (update: Uint8Array, origin: unknown, _: Y.Doc, tr: Y.Transaction): void => {
+    if (origin === tabs) return; // who sent it keeps it
     if (tr.local) {
-      this.edits++;
+      this.made++;
       this.saved.value = "saving";
     }
-    const { edits } = this;
+    const row: Update = { heap: this.heap, id: this.id, update };
+    tabs?.postMessage(row);
+    const { made } = this;
     this.write(async () => {
       await transaction(["documents", "updates"], "readwrite", async (at) => {
-        const row: Update = { heap: this.heap, id: this.id, update };
         at("updates").add(row);
-        await this.note(at("documents"), (kept) => (kept.edits = Math.max(kept.edits, edits)));
+        if (tr.local) await this.note(at("documents"), (kept) => this.numbers.push(++kept.edits));
       });
-      if (this.edits === edits && this.saved.value === "saving") this.saved.value = "here";
+      if (this.made === made && this.saved.value === "saving") this.saved.value = "here";
       if (++this.loose > mergeAfter) await this.merge();
     });
   };
@@ -94,15 +106,20 @@ class Document implements OpenDocument {
   }
 
   acknowledged(): void {
-    const { edits } = this;
+    const { made } = this;
     this.saved.value = "server";
-    if (this.safe === edits) return;
-    this.safe = edits;
+    if (this.sure === made && this.loaded === 0) return;
+    this.sure = made;
     this.write(() =>
       transaction(["documents"], "readwrite", (at) =>
         this.note(at("documents"), (kept) => {
-          kept.edits = Math.max(kept.edits, edits);
-          kept.safe = Math.max(kept.safe, edits);
+          // An edit counts as safe when all before it are, whichever tab made them.
+          const ahead = new Set([...(kept.ahead ?? []), ...this.numbers.splice(0, made - this.counted)]);
+          this.counted = made;
+          kept.safe = Math.max(kept.safe, this.loaded);
+          while (ahead.delete(kept.safe + 1)) kept.safe++;
+          kept.ahead = [...ahead].filter((n) => n > kept.safe);
+          this.loaded = 0;
         }),
       ),
     );

@@ -9,8 +9,9 @@ export interface Kept {
   heap: string;
   id: string;
   state?: Uint8Array;
-  edits: number; // made here
-  safe: number; // of them, those the server has
+  edits: number; // made here, numbered from 1
+  safe: number; // up to this number the server has them
+  ahead?: number[]; // and these: another tab's come in between
 }
 
 /** waiting is how many documents have edits that the server lacks. */
