@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -357,7 +358,9 @@ becomes it (it also stands in %s):
 
     %s
 
-`, filepath.Join(cfg.Data, auth.ClaimFile), code)
+In a browser: %s/#claim=%[2]s
+
+`, filepath.Join(cfg.Data, auth.ClaimFile), code, strings.TrimRight(cfg.PublicURL, "/"))
 	return err
 }
 
