@@ -68,6 +68,9 @@ async function below(heap: string, parent: string, file: File): Promise<string> 
   return id;
 }
 
+/** localFile is the file of a block while it is on its way. */
+export const localFile = (id: string): File | undefined => stored.get(id)?.file;
+
 function show(it: Stored, stage: Stage): void {
   stored.set(it.id, it);
   uploads.value = [

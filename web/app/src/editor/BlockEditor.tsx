@@ -4,12 +4,17 @@ import * as Y from "yjs";
 import { openLive, type LiveDocument } from "../core/live";
 import { account } from "../core/session";
 import { heapOf, mayEdit, type FileInfo } from "../core/heaps";
+import { blockPath, go } from "../core/router";
+import { attach } from "./attach";
+import { followLinks, insertLink, targetOf } from "./links";
 import { makeEditor } from "./tiptap";
-import { Toolbar } from "./Toolbar";
+import { Toolbar, type Tool } from "./Toolbar";
 import { SyncBadge } from "./SyncBadge";
 import { FileView } from "../ui/FileView";
 import { Tags } from "../ui/Tags";
-import { words } from "../ui/Toasts";
+import { LinkDialog } from "../ui/LinkDialog";
+import { nameOf } from "../ui/Rows";
+import { attempt, words } from "../ui/Toasts";
 import "./editor.css";
 
 /** BlockEditor shows a block's document, and edits it as far as one may. */
@@ -40,14 +45,33 @@ export function BlockEditor({ heap, block }: { heap: string; block: string }) {
 
 function Opened({ live }: { live: LiveDocument }) {
   const [editor, setEditor] = useState<Editor>();
+  const [linking, setLinking] = useState(false);
   const place = useRef<HTMLDivElement>(null);
+  const pick = useRef<HTMLInputElement>(null);
   const editable = mayEdit(heapOf(live.heap)) && live.link.value !== "readonly" && live.link.value !== "refused";
   useEffect(() => {
-    const made = makeEditor(place.current!, live, who());
+    const made = makeEditor(place.current!, live, who(), {
+      link: () => setLinking(true),
+      files: (files, at) => void attempt(() => attach(made, live.heap, live.id, files, at)),
+    });
+    const stop = followLinks(made, live.doc);
     setEditor(made);
-    return () => made.destroy();
+    return () => {
+      stop();
+      made.destroy();
+    };
   }, [live]);
   useEffect(() => void editor?.setEditable(editable), [editor, editable]);
+  const more: Tool[] = [
+    { name: "Link to a block", sign: "[[", on: () => false, run: () => setLinking(true) },
+    { name: "Picture or file", sign: "📎", on: () => false, run: () => pick.current!.click() },
+  ];
+  const follow = (e: MouseEvent) => {
+    const id = targetOf((e.target as Element).closest?.("a")?.getAttribute("href") ?? "");
+    if (!id || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
+    e.preventDefault();
+    go(blockPath(live.heap, id));
+  };
   return (
     <article class="note">
       <div class="note-head">
@@ -61,8 +85,21 @@ function Opened({ live }: { live: LiveDocument }) {
         </p>
       )}
       <AttachedFile live={live} />
-      {editor && editable && <Toolbar editor={editor} />}
-      <div ref={place} class="note-body" />
+      {editor && editable && <Toolbar editor={editor} more={more} />}
+      <div ref={place} class="note-body" onClick={follow} />
+      {editor && (
+        <input ref={pick} type="file" multiple hidden aria-label="Files for this note" onChange={(e) => {
+          const files = [...(e.currentTarget.files ?? [])];
+          e.currentTarget.value = "";
+          if (files.length > 0) void attempt(() => attach(editor, live.heap, live.id, files));
+        }} />
+      )}
+      {editor && linking && (
+        <LinkDialog heap={live.heap} from={live.id} close={() => setLinking(false)} choose={(block) => {
+          setLinking(false);
+          insertLink(editor, block.block_id, nameOf(block));
+        }} />
+      )}
     </article>
   );
 }

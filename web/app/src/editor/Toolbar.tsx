@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Editor } from "@tiptap/core";
 
-interface Tool {
+export interface Tool {
   name: string;
   sign: string;
   on: (e: Editor) => boolean;
@@ -21,11 +21,15 @@ const tools: Tool[] = [
   { name: "Quote", sign: "❝", on: (e) => e.isActive("blockquote"), run: (e) => e.chain().focus().toggleBlockquote().run() },
   { name: "Code block", sign: "{ }", on: (e) => e.isActive("codeBlock"), run: (e) => e.chain().focus().toggleCodeBlock().run() },
   { name: "Table", sign: "⊞", on: (e) => e.isActive("table"), run: (e) => e.chain().focus().insertTable({ rows: 3, cols: 3, withHeaderRow: true }).run() },
+];
+
+const last: Tool[] = [
   { name: "Undo", sign: "↶", on: () => false, run: (e) => e.chain().focus().undo().run() },
   { name: "Redo", sign: "↷", on: () => false, run: (e) => e.chain().focus().redo().run() },
 ];
 
-export function Toolbar({ editor }: { editor: Editor }) {
+/** Toolbar has what can be done with the text; more is what needs something beside it. */
+export function Toolbar({ editor, more }: { editor: Editor; more: Tool[] }) {
   const [, redraw] = useState(0);
   useEffect(() => {
     const changed = () => redraw((n) => n + 1);
@@ -45,7 +49,7 @@ export function Toolbar({ editor }: { editor: Editor }) {
   };
   return (
     <div class="toolbar" role="toolbar" aria-label="Formatting" onKeyDown={move}>
-      {tools.map((tool, i) => (
+      {[...tools, ...more, ...last].map((tool, i) => (
         <button
           key={tool.name} type="button" class="plain" title={tool.name} aria-label={tool.name} aria-pressed={tool.on(editor)} tabIndex={i === 0 ? 0 : -1}
           onMouseDown={(e) => e.preventDefault()} onClick={() => tool.run(editor)}

@@ -6,21 +6,40 @@ import { Collaboration } from "@tiptap/extension-collaboration";
 import { CollaborationCaret } from "@tiptap/extension-collaboration-caret";
 import { TaskItem, TaskList } from "@tiptap/extension-list";
 import { TableKit } from "@tiptap/extension-table";
-import { Image } from "@tiptap/extension-image";
 import { Placeholder } from "@tiptap/extensions";
 import type { LiveDocument } from "../core/live";
+import { BlockImage } from "./BlockImage";
+import { Brackets } from "./links";
 
-export function makeEditor(element: HTMLElement, live: LiveDocument, user: { name: string; color: string }): Editor {
+/** Wishes are what the text asks of what is around it. */
+export interface Wishes {
+  link: () => void; // a block to link to
+  files: (files: File[], at?: number) => void; // to be taken in
+}
+
+export function makeEditor(element: HTMLElement, live: LiveDocument, user: { name: string; color: string }, wishes: Wishes): Editor {
+  const take = (editable: boolean, from: DataTransfer | null, at?: number): boolean => {
+    const files = [...(from?.files ?? [])];
+    // Programs that copy text often copy a picture of it as well.
+    if (!editable || files.length === 0 || from?.types.includes("text/html")) return false;
+    wishes.files(files, at);
+    return true;
+  };
   return new Editor({
     element,
     injectCSS: false, // the policy of the page has no room for styles of scripts
-    editorProps: { attributes: { "aria-label": "Text", role: "textbox", "aria-multiline": "true", spellcheck: "true" } },
+    editorProps: {
+      attributes: { "aria-label": "Text", role: "textbox", "aria-multiline": "true", spellcheck: "true" },
+      handlePaste: (view, event) => take(view.editable, event.clipboardData),
+      handleDrop: (view, event, _, moved) => !moved && take(view.editable, event.dataTransfer, view.posAtCoords({ left: event.clientX, top: event.clientY })?.pos),
+    },
     extensions: [
       StarterKit.configure({ undoRedo: false, link: { openOnClick: false, protocols: ["http", "https", "mailto"] } }),
       TaskList,
       TaskItem.configure({ nested: true }),
       TableKit.configure({ table: { resizable: false } }),
-      Image,
+      BlockImage.configure({ heap: live.heap }),
+      Brackets.configure({ ask: wishes.link }),
       Placeholder.configure({ placeholder: "Write…" }),
       Collaboration.configure({ document: live.doc, field: "default" }),
       CollaborationCaret.configure({ provider: { awareness: live.awareness }, user, render: caret }),

@@ -5,6 +5,7 @@ import { blockPath, heapPath } from "../core/router";
 import { Lazy } from "./App";
 import { BlockMenu } from "./BlockMenu";
 import { HeapPage } from "./HeapPage";
+import { Related, type Backlink, type Relation } from "./Related";
 import { nameOf } from "./Rows";
 import { useChanges } from "./useListing";
 
@@ -12,7 +13,8 @@ const editor = () => import("../editor/BlockEditor").then((m) => m.BlockEditor);
 
 /** BlockPage is a block with what can be done to it: a folder as a list, all else in the editor. */
 export function BlockPage({ heap, block }: { heap: string; block: string }) {
-  const about = useBlock(heap, block);
+  const found = useBlock(heap, block);
+  const about = found?.block;
   if (!about) return <p class="loading" aria-busy="true" />;
   const folder = about.type === "folder";
   return (
@@ -22,32 +24,39 @@ export function BlockPage({ heap, block }: { heap: string; block: string }) {
         {!folder && <span class="actions"><BlockMenu heap={heap} block={about} /></span>}
       </div>
       {folder ? <HeapPage heap={heap} folder={about} /> : <Lazy load={editor} heap={heap} block={block} />}
+      <Related heap={heap} relations={found?.relations ?? []} backlinks={found?.backlinks ?? []} />
     </>
   );
 }
 
+interface Found {
+  block: Block;
+  relations?: Relation[];
+  backlinks?: Backlink[];
+}
+
 /** useBlock is what is known of a block: first here, then by the server. */
-function useBlock(heap: string, block: string): Block | undefined {
-  const [about, setAbout] = useState<Block>();
+function useBlock(heap: string, block: string): Found | undefined {
+  const [found, setFound] = useState<Found>();
   const changes = useChanges(heap);
   useEffect(() => {
     let here = true;
     const unknown: Block = { block_id: block, type: "note", title: "", updated_at: Date.now(), created_at: Date.now(), size: 0, parent: null, children: 0, apps: {}, trashed_at: null };
-    void knownBlock(heap, block).then((known) => here && known && setAbout((now) => now ?? known));
-    reach(() => post<{ block: Block }>(`/api/block/${encodeURIComponent(block)}`, { heap_id: heap })).then(
+    void knownBlock(heap, block).then((known) => here && known && setFound((now) => now ?? { block: known }));
+    reach(() => post<Found>(`/api/block/${encodeURIComponent(block)}`, { heap_id: heap })).then(
       (answer) => {
-        if (here) setAbout(answer.block);
+        if (here) setFound(answer);
         void remember(heap, [answer.block]);
       },
       (err: unknown) => {
         // A new one is only here yet; the editor says what is wrong with others.
         if (!(err instanceof Offline || err instanceof Problem)) throw err;
-        if (here) setAbout((now) => now ?? unknown);
+        if (here) setFound((now) => now ?? { block: unknown });
       },
     );
     return () => void (here = false);
   }, [heap, block, changes]);
-  return about;
+  return found;
 }
 
 /** Crumbs lead from the heap to where a block lies. */
