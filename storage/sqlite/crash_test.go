@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/heapsync/heapsync/blocks"
+	"github.com/heapsync/heapsync/storage/powertest"
 )
 
 var (
@@ -210,7 +211,7 @@ func outcomes(t *testing.T, dir, inject string) (acks, words []string) {
 }
 
 func TestFailedSyncEndsAcknowledgements(t *testing.T) {
-	needStrace(t)
+	powertest.NeedStrace(t)
 	refused := 0
 	for n := range *diskFaults {
 		k := 1 + n*5
@@ -239,7 +240,7 @@ func TestFailedSyncEndsAcknowledgements(t *testing.T) {
 }
 
 func TestFullDiskIsRefusedAndRecovers(t *testing.T) {
-	needStrace(t)
+	powertest.NeedStrace(t)
 	full := 0
 	for n := range *diskFaults {
 		k := 2 + n*11

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -34,18 +33,4 @@ func command(t *testing.T, child, dir string, wrap ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), childEnv+"="+child, dirEnv+"="+dir)
 	return cmd
-}
-
-// needStrace skips the test where strace cannot trace, or fails it where it has
-// to run.
-func needStrace(t *testing.T) {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "strace", "-f", "-o", os.DevNull, "true").CombinedOutput()
-	if err == nil {
-		return
-	}
-	if strings.Contains(os.Getenv("REQUIRE_TESTS"), "crash") {
-		t.Fatalf("strace does not work here: %v\n%s", err, out)
-	}
-	t.Skipf("SKIPPED: strace does not work here, so crashes are not tested: %v\n%s", err, out)
 }
