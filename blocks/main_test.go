@@ -3,6 +3,7 @@ package blocks_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -20,6 +21,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(powerEnv); dir != "" {
+		uploadUntilThePowerFails(dir)
+		os.Exit(0)
+	}
 	media.RunConfined()
 	goleak.VerifyTestMain(m)
 }

@@ -29,6 +29,7 @@ type uploads struct {
 	buffers  sync.Pool
 	syncFile func(*os.File) error
 	trouble  atomic.Pointer[error] // of a sync that failed; nil: none has
+	named    atomic.Bool           // this process has made dir's own name durable
 
 	// mu guards active and the refs of what is in it. Lock order: mu, then a staged's mu.
 	mu     sync.Mutex
@@ -237,7 +238,7 @@ func (s *staged) open(ctx context.Context, key BlockKey, hash Hash) error {
 }
 
 func (s *staged) create(path string) (*os.File, error) {
-	if err := os.MkdirAll(s.all.dir, 0o700); err != nil {
+	if err := s.all.makeFolder(); err != nil {
 		return nil, err
 	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -247,14 +248,36 @@ func (s *staged) create(path string) (*os.File, error) {
 	if err := file.Truncate(s.up.Size); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	dir, err := os.Open(s.all.dir)
-	if err == nil {
-		err = errors.Join(dir.Sync(), dir.Close())
-	}
-	if err != nil {
+	if err := syncFolder(s.all.dir); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
+}
+
+// makeFolder makes the folder of uploads, and makes its name durable. One that is there
+// may not be durable yet, if the process that made it was killed.
+func (u *uploads) makeFolder() error {
+	_, absent := os.Stat(u.dir)
+	if absent == nil && u.named.Load() {
+		return nil
+	}
+	if err := os.MkdirAll(u.dir, 0o700); err != nil {
+		return err
+	}
+	if err := syncFolder(filepath.Dir(u.dir)); err != nil {
+		return err
+	}
+	u.named.Store(true)
+	return nil
+}
+
+// syncFolder makes what a folder names durable.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // fullDisk has an error that only means that there is no room be ErrFull.
