@@ -47,6 +47,23 @@ type LocalBlob interface {
 	LocalFile() *os.File
 }
 
+// FarBlobs are Blobs of which each question takes long.
+type FarBlobs interface {
+	Blobs
+	// OpenFar is Open of a blob that should be there, with so many bytes, and does not ask.
+	// If it is not there, whatever reads it is ErrNotFound; if it has another size,
+	// ErrUnavailable, before a byte is read.
+	OpenFar(ctx context.Context, hash Hash, size int64) FarBlob
+}
+
+// FarBlob is a Blob of FarBlobs.
+type FarBlob interface {
+	Blob
+	// Prepare seeks to from, and returns when the bytes from there to to, which are to be
+	// read next, are on their way, or the error that to read them would be.
+	Prepare(from, to int64) error
+}
+
 // BlobSize is a blob in a list.
 type BlobSize struct {
 	Hash Hash

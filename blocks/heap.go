@@ -46,6 +46,7 @@ func New(cfg LogConfig) *Instance {
 	in.scans = newScans(in, cfg.Scan)
 	if cfg.Blobs != nil {
 		in.files.blobs = &placedBlobs{cfg.Blobs, in}
+		in.files.far, _ = cfg.Blobs.(FarBlobs)
 	}
 	log.bus.Subscribe(func(c Commit) {
 		if c.Created || c.Deleted {

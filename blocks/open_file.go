@@ -13,6 +13,8 @@ type OpenFile struct {
 	File
 	Blob
 	growing *growing // nil if it is whole
+	// elsewhere opens it where else it may be; nil: nowhere, or it has been asked for.
+	elsewhere func() (Blob, error)
 }
 
 // OpenFile opens a block's file, for a member; if it has none, the one that is on its way
@@ -28,21 +30,34 @@ func (in *Instance) OpenFile(ctx context.Context, user UserID, key BlockKey) (*O
 	if err != nil {
 		return nil, err
 	}
+	if far := in.files.far; far != nil && !f.Placed {
+		blob := far.OpenFar(ctx, f.Hash, f.Size)
+		return &OpenFile{File: f, Blob: blob, elsewhere: func() (Blob, error) { return in.openBlob(ctx, f) }}, nil
+	}
+	blob, err := in.openBlob(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return &OpenFile{File: f, Blob: blob}, nil
+}
+
+// openBlob opens the bytes of a file that is whole.
+func (in *Instance) openBlob(ctx context.Context, f File) (Blob, error) {
 	blob, err := in.files.blobs.Open(ctx, f.Hash)
 	if errors.Is(err, ErrNotFound) && f.Placed {
 		return nil, ErrFileOffline
 	}
 	if errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("the blob %s of %s is missing", f.Hash, key)
+		return nil, fmt.Errorf("the blob %s of %s is missing", f.Hash, f.Key)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if blob.Size() != f.Size {
 		blob.Close()
-		return nil, fmt.Errorf("the blob %s of %s has %d bytes, not %d", f.Hash, key, blob.Size(), f.Size)
+		return nil, fmt.Errorf("the blob %s of %s has %d bytes, not %d", f.Hash, f.Key, blob.Size(), f.Size)
 	}
-	return &OpenFile{File: f, Blob: blob}, nil
+	return blob, nil
 }
 
 // FileUsage returns bytes and number of the files that a user has brought, and of those on
@@ -133,13 +148,30 @@ func (f *OpenFile) Size() int64 { return f.Blob.Size() }
 // Content is what the file is to be read from.
 func (f *OpenFile) Content() io.ReadSeeker { return f.Blob }
 
-// Wait returns when the byte at a place is there, or ErrUnavailable after
-// Limits.RangeWait.
-func (f *OpenFile) Wait(at int64) error {
-	if f.growing == nil || at >= f.growing.Size() {
+// Wait returns when the first of the bytes in [from, to), which are to be read, is there,
+// or ErrNotYet after Limits.RangeWait. Of what is far only the first range that is waited
+// for is looked for.
+func (f *OpenFile) Wait(from, to int64) error {
+	switch {
+	case from >= f.Size():
+		return nil
+	case f.growing != nil:
+		return f.growing.wait(from)
+	case f.elsewhere == nil:
 		return nil
 	}
-	return f.growing.wait(at)
+	elsewhere := f.elsewhere
+	f.elsewhere = nil
+	err := f.Blob.(FarBlob).Prepare(from, to)
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	blob, err := elsewhere()
+	if err == nil {
+		f.Blob.Close()
+		f.Blob = blob
+	}
+	return err
 }
 
 // growing reads a file that is on its way. It gives only what is there, and waits for the
@@ -151,7 +183,8 @@ type growing struct {
 	patience time.Duration
 }
 
-var errNotYet = fmt.Errorf("%w: the bytes have not arrived yet", ErrUnavailable)
+// ErrNotYet is ErrUnavailable because the file is still on its way.
+var ErrNotYet = fmt.Errorf("%w: the bytes have not arrived yet", ErrUnavailable)
 
 func (g *growing) Size() int64 { return g.up.Size }
 
@@ -178,7 +211,7 @@ func (g *growing) wait(at int64) error {
 		select {
 		case <-moved:
 		case <-patience.C:
-			return errNotYet
+			return ErrNotYet
 		case <-g.ctx.Done():
 			return g.ctx.Err()
 		}
@@ -196,7 +229,7 @@ func (g *growing) Read(p []byte) (int, error) {
 		}
 		_, to := g.up.span(g.at / g.up.ChunkSize)
 		n, err := g.ReadAt(p[:min(int64(len(p)), to-g.at)], g.at)
-		if errors.Is(err, errNotYet) {
+		if errors.Is(err, ErrNotYet) {
 			continue // it is just being replaced
 		}
 		g.at += int64(n)
@@ -214,7 +247,7 @@ func (g *growing) ReadAt(p []byte, at int64) (int, error) {
 			return n, io.EOF
 		}
 		if !g.Has(at) {
-			return n, errNotYet
+			return n, ErrNotYet
 		}
 		_, to := g.up.span(at / g.up.ChunkSize)
 		m, err := g.file.ReadAt(p[n:n+int(min(int64(len(p)-n), to-at))], at)

@@ -10,7 +10,8 @@ import (
 
 // fileConfig is what files need besides the store.
 type fileConfig struct {
-	blobs     Blobs // nil: there are no files
+	blobs     Blobs    // nil: there are no files
+	far       FarBlobs // the same without what lies in folders; nil: they are near
 	free      func() (free, total int64, err error)
 	mediaType func(name, declared string, head []byte) string
 	watchers  fileWatchers

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,23 +121,24 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, download bool
 		return err
 	}
 	defer f.Close()
-	starts, ok := rangeStarts(strings.Join(r.Header.Values("Range"), ","), f.Size())
+	size := f.Size()
+	ranges, ok := rangesOf(strings.Join(r.Header.Values("Range"), ","), size)
 	if !ok {
 		r.Header.Del("Range")
-		starts = []int64{0}
+		ranges = []byteRange{{0, size}}
 	}
 	h := w.Header()
 	h.Set("ETag", `"`+f.Hash.String()+`"`)
 	h.Set("Cache-Control", "private, no-cache")
-	if ok && slices.Equal(starts, []int64{f.Size()}) { // also of the last 0 bytes
-		r.Header.Set("Range", "bytes="+strconv.FormatInt(f.Size(), 10)+"-")
+	if ok && len(ranges) == 1 && ranges[0].from == size { // also of the last 0 bytes
+		r.Header.Set("Range", "bytes="+strconv.FormatInt(size, 10)+"-")
 	}
-	if r.Method == http.MethodHead {
-		starts = nil
+	if r.Method == http.MethodHead || strings.Contains(r.Header.Get("If-None-Match"), h.Get("ETag")) {
+		ranges = nil // nothing will be read
 	}
-	for _, at := range starts {
-		if err := f.Wait(at); errors.Is(err, blocks.ErrUnavailable) {
-			return notSatisfiable(h, f.Size(), "these bytes have not been uploaded yet")
+	for _, part := range ranges {
+		if err := f.Wait(part.from, part.to); errors.Is(err, blocks.ErrNotYet) {
+			return notSatisfiable(h, size, "these bytes have not been uploaded yet")
 		} else if err != nil {
 			return err
 		}
@@ -166,7 +166,7 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, download bool
 	out.refuse = true
 	http.ServeContent(out, r, "", time.UnixMilli(f.At), f.Content())
 	if out.refused {
-		return notSatisfiable(h, f.Size(), "the file has no such range")
+		return notSatisfiable(h, size, "the file has no such range")
 	}
 	return nil
 }
@@ -179,9 +179,12 @@ func notSatisfiable(h http.Header, size int64, detail string) error {
 	return newProblem(http.StatusRequestedRangeNotSatisfiable, "range_not_satisfiable", detail)
 }
 
-// rangeStarts returns where the ranges of a file begin, at most maxRanges. ok is false for
+// byteRange is a range of a file. One that begins behind its end has no bytes.
+type byteRange struct{ from, to int64 }
+
+// rangesOf returns the ranges that a header asks for, at most maxRanges. ok is false for
 // what is no such range, by the letter of RFC 9110, and has to be ignored.
-func rangeStarts(header string, size int64) (starts []int64, ok bool) {
+func rangesOf(header string, size int64) (ranges []byteRange, ok bool) {
 	list, ok := strings.CutPrefix(header, "bytes=")
 	if !ok || size == 0 {
 		return nil, false
@@ -191,17 +194,19 @@ func rangeStarts(header string, size int64) (starts []int64, ok bool) {
 		first, err1 := strconv.ParseUint(from, 10, 63)
 		last, err2 := strconv.ParseUint(to, 10, 63)
 		switch {
-		case !ok || len(starts) == maxRanges, text == "-0" && text != list:
+		case !ok || len(ranges) == maxRanges, text == "-0" && text != list:
 			return nil, false
 		case from == "" && err2 == nil:
-			starts = append(starts, max(size-int64(last), 0)) // size: there is no such byte
+			ranges = append(ranges, byteRange{max(size-int64(last), 0), size}) // from size: there is no such byte
 		case err1 != nil || to != "" && (err2 != nil || last < first):
 			return nil, false
+		case to == "":
+			ranges = append(ranges, byteRange{int64(first), size})
 		default:
-			starts = append(starts, int64(first))
+			ranges = append(ranges, byteRange{int64(first), min(int64(last), size-1) + 1})
 		}
 	}
-	return starts, true
+	return ranges, true
 }
 
 // fileNameParams is a name as parameters of Content-Disposition: for all clients, and

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -29,6 +30,7 @@ func Blobs(t *testing.T, open func(t testing.TB, dir string) blocks.Blobs) {
 		{"WrongSizeIsRefused", testWrongSize},
 		{"AbsentBlobsAreNotFound", testAbsent},
 		{"RangesAreSlices", testRanges},
+		{"FarBlobsSayWhatIsWrong", testFar},
 		{"DeletedBlobsAreGone", testDelete},
 		{"ListsAreInOrder", testList},
 		{"ConcurrentUseIsSafe", testConcurrent},
@@ -153,6 +155,44 @@ func testWrongSize(b *bench) {
 	}
 	_, err := b.s.Stat(b.Context(), hashOf(content))
 	b.wantErr(err, blocks.ErrNotFound, "after that")
+}
+
+// testFar is for those that are [blocks.FarBlobs] only.
+func testFar(b *bench) {
+	far, ok := b.s.(blocks.FarBlobs)
+	if !ok {
+		return
+	}
+	content := noise(100_000, 1)
+	h, none := b.put(content), hashOf([]byte("nothing"))
+	for _, tt := range []struct {
+		hash blocks.Hash
+		size int64
+		want error
+	}{{h, 100_000, nil}, {h, 100_001, blocks.ErrUnavailable}, {h, 99_999, blocks.ErrUnavailable}, {none, 100_000, blocks.ErrNotFound}} {
+		blob := far.OpenFar(b.Context(), tt.hash, tt.size)
+		if blob.Size() != tt.size {
+			b.Errorf("the size is %d, want %d", blob.Size(), tt.size)
+		}
+		what := fmt.Sprintf("%v with %d bytes", tt.hash == h, tt.size)
+		p := make([]byte, 2000)
+		n, err := blob.ReadAt(p, 500)
+		b.wantErr(err, tt.want, "ReadAt of "+what)
+		b.wantErr(blob.Prepare(1000, 2000), tt.want, "Prepare of "+what)
+		b.wantErr(blob.Prepare(tt.size, tt.size), nil, "Prepare at the end of "+what)
+		b.wantErr(blob.Prepare(3000, 4000), tt.want, "Prepare anew of "+what)
+		m, err := io.ReadFull(blob, p[:1500])
+		b.wantErr(err, tt.want, "Read of "+what)
+		if tt.want == nil && !bytes.Equal(p[:1500], content[3000:4500]) || tt.want != nil && n+m > 0 {
+			b.Errorf("read %d and %d bytes of %s", n, m, what)
+		}
+		_, err = blob.Seek(-10, io.SeekEnd)
+		b.must(err)
+		if end, err := io.ReadAll(blob); tt.want == nil && (err != nil || !bytes.Equal(end, content[99_990:])) {
+			b.Errorf("at the end there are %d bytes, %v", len(end), err)
+		}
+		b.must(blob.Close())
+	}
 }
 
 func testAbsent(b *bench) {

@@ -2,6 +2,7 @@ package blobtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -90,6 +91,20 @@ func StartS3(program string) (_ *S3Server, err error) {
 	}
 	s.Endpoint = "http://" + address
 	return s, nil
+}
+
+// PutSparse puts an object of zeros that takes no room, by a way that only this server has:
+// an object is a file of its.
+func (s *S3Server) PutSparse(key string, size int64) error {
+	path := filepath.Join(s.dir, "data", s.Bucket, filepath.FromSlash(key))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Close())
 }
 
 // Stop stops the server and removes what it holds.

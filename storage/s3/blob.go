@@ -20,6 +20,11 @@ func (s *Store) Open(ctx context.Context, hash blocks.Hash) (blocks.Blob, error)
 	return &blob{store: s, ctx: ctx, key: s.key(hash), size: size}, nil
 }
 
+// OpenFar implements [blocks.FarBlobs].
+func (s *Store) OpenFar(ctx context.Context, hash blocks.Hash, size int64) blocks.FarBlob {
+	return &blob{store: s, ctx: ctx, key: s.key(hash), size: size}
+}
+
 // blob reads an object by ranges. While it is read from front to back, one request goes
 // on to the end, so that the server and the network read ahead.
 type blob struct {
@@ -29,7 +34,9 @@ type blob struct {
 	size  int64
 
 	at     int64         // where the next Read begins
-	stream io.ReadCloser // what comes from there; nil: not asked for yet
+	stream io.ReadCloser // what comes from next to end; nil: not asked for yet
+	next   int64
+	end    int64
 }
 
 func (b *blob) Size() int64 { return b.size }
@@ -51,38 +58,66 @@ func (b *blob) get(from, to int64) (io.ReadCloser, error) {
 	return body, nil
 }
 
+// Prepare implements [blocks.FarBlob]. A stream that is read to its end leaves its
+// connection to the next one.
+func (b *blob) Prepare(from, to int64) error {
+	b.at = from
+	if from >= b.size {
+		return nil
+	}
+	return b.try(func() error { return b.fetch(min(to, b.size)) })
+}
+
 // Read implements [io.Reader]. A stream that breaks off is asked for again.
-func (b *blob) Read(p []byte) (int, error) {
+func (b *blob) Read(p []byte) (n int, err error) {
 	if b.at >= b.size {
 		return 0, io.EOF
 	}
 	if len(p) == 0 {
 		return 0, nil
 	}
+	err = b.try(func() (err error) {
+		if b.stream == nil || b.next != b.at || b.next == b.end {
+			if err := b.fetch(b.size); err != nil {
+				return err
+			}
+		}
+		n, err = b.stream.Read(p[:min(int64(len(p)), b.end-b.next)])
+		b.next += int64(n)
+		b.at = b.next
+		switch {
+		case n > 0:
+			return nil
+		case err == nil, errors.Is(err, io.EOF):
+			return io.ErrUnexpectedEOF
+		}
+		return err
+	})
+	return n, err
+}
+
+// try calls do until it goes well, or trying is of no use.
+func (b *blob) try(do func() error) error {
 	for try := 0; ; try++ {
-		n, err := b.read(p)
-		if n > 0 {
-			b.at += int64(n)
-			return n, nil
+		err := do()
+		if err == nil {
+			return nil
 		}
 		b.drop()
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
 		if try == retries || b.ctx.Err() != nil || errors.Is(err, blocks.ErrNotFound) {
-			return 0, fmt.Errorf("read blob at %d: %w", b.at, err)
+			return fmt.Errorf("read blob at %d: %w", b.at, err)
 		}
 	}
 }
 
-func (b *blob) read(p []byte) (int, error) {
-	if b.stream == nil {
-		var err error
-		if b.stream, err = b.get(b.at, b.size); err != nil {
-			return 0, err
-		}
+// fetch asks for what comes from where the next Read begins.
+func (b *blob) fetch(to int64) error {
+	b.drop()
+	stream, err := b.get(b.at, to)
+	if err == nil {
+		b.stream, b.next, b.end = stream, b.at, to
 	}
-	return b.stream.Read(p[:min(int64(len(p)), b.size-b.at)])
+	return err
 }
 
 func (b *blob) drop() {
@@ -137,10 +172,7 @@ func (b *blob) Seek(offset int64, whence int) (int64, error) {
 	if offset < 0 {
 		return 0, fmt.Errorf("seek to %d: %w", offset, blocks.ErrInvalid)
 	}
-	if offset != b.at {
-		b.drop()
-		b.at = offset
-	}
+	b.at = offset // what is on its way is kept for a Read that begins there
 	return offset, nil
 }
 

@@ -7,6 +7,11 @@
 //
 // # Decisions
 //
+// A file that is served is not looked for first: the answer to its first range says how
+// large the object is, and one of another size than the file's is an error. Whoever wants a
+// range gets no more, so that the connection stays; who reads on gets all the rest in one
+// answer, of which the network holds as much ahead as it does, and this process nothing.
+//
 // What servers disagree about is not used: trailing checksums, ETags as MD5 of objects
 // sent in parts, presigned addresses. Open tries out what is used and says what is wrong.
 //

@@ -35,7 +35,7 @@ type Config struct {
 	Now func() time.Time // nil: time.Now
 }
 
-// Store implements [blocks.Blobs] in a bucket.
+// Store implements [blocks.FarBlobs] in a bucket.
 type Store struct {
 	cfg       Config
 	client    *minio.Client
@@ -43,7 +43,7 @@ type Store struct {
 	transport *http.Transport
 }
 
-var _ blocks.Blobs = (*Store)(nil)
+var _ blocks.FarBlobs = (*Store)(nil)
 
 const (
 	// partSize is what a file is sent in; the protocol takes 10,000 parts of 5 MiB or more.

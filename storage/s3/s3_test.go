@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -140,6 +141,83 @@ func TestReadsGoOnWhereTheyBrokeOff(t *testing.T) {
 	}
 	if gets.Load() < 4 {
 		t.Errorf("only %d requests: nothing broke off", gets.Load())
+	}
+}
+
+func TestRangeCostsOneRequest(t *testing.T) {
+	var all, gets atomic.Int32
+	s := open(t, config(proxy(t, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+		if all.Add(1); isBlob(r, http.MethodGet) {
+			gets.Add(1)
+		}
+		forward.ServeHTTP(w, r)
+	}), "once/"))
+	content := noise(300_000)
+	h := put(t, s, content)
+	all.Store(0)
+	gets.Store(0)
+	b := s.OpenFar(t.Context(), h, int64(len(content)))
+	defer b.Close()
+	if err := b.Prepare(1000, 5000); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []struct {
+		offset int64
+		whence int
+	}{{0, io.SeekEnd}, {0, io.SeekStart}, {1000, io.SeekStart}} { // as http.ServeContent does
+		if _, err := b.Seek(to.offset, to.whence); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := make([]byte, 4000)
+	if _, err := io.ReadFull(b, got); err != nil || !bytes.Equal(got, content[1000:5000]) {
+		t.Errorf("other bytes came, or %v", err)
+	}
+	if all.Load() != 1 || gets.Load() != 1 {
+		t.Errorf("a range cost %d requests, %d of them for bytes", all.Load(), gets.Load())
+	}
+	if rest, err := io.ReadAll(b); err != nil || !bytes.Equal(rest, content[5000:]) {
+		t.Errorf("of the rest %d bytes came, %v", len(rest), err)
+	}
+	if all.Load() != 2 {
+		t.Errorf("all of it cost %d requests, want 2", all.Load())
+	}
+}
+
+// BenchmarkFirstByte asks for a byte, and for 64 KiB, of an object of 10 GiB: wherever they
+// are, they cost the same. "looked" is with asking for the size first.
+func BenchmarkFirstByte(b *testing.B) {
+	const size = 10 << 30
+	s := open(b, config(endpoint(b), "sparse/"))
+	h := blocks.Hash{1}
+	name := h.String()
+	if err := server.PutSparse("sparse/sha256/"+name[:2]+"/"+name[2:4]+"/"+name, size); err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 64<<10)
+	for _, n := range []int64{1, 64 << 10} {
+		for _, at := range []int64{0, size / 2, size - n} {
+			for _, looked := range []bool{false, true} {
+				b.Run(fmt.Sprintf("%d/at%d/looked=%v", n, at, looked), func(b *testing.B) {
+					for b.Loop() {
+						if looked {
+							if _, err := s.Stat(b.Context(), h); err != nil {
+								b.Fatal(err)
+							}
+						}
+						blob := s.OpenFar(b.Context(), h, size)
+						err := blob.Prepare(at, at+n)
+						if err == nil {
+							_, err = io.ReadFull(blob, buf[:n])
+						}
+						if err != nil {
+							b.Fatal(err)
+						}
+						blob.Close()
+					}
+				})
+			}
+		}
 	}
 }
 
