@@ -16,9 +16,20 @@ const maxState = 1 << 30
 
 // Both are safe for concurrent use.
 var (
-	compressor, _   = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	compressor      = newCompressor()
 	decompressor, _ = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(maxState), zstd.WithDecoderConcurrency(0))
 )
+
+// newCompressor returns one that is set up in full. Otherwise the first who uses it does
+// that, and if that is a test with a clock of its own, nobody after it can use it.
+func newCompressor() *zstd.Encoder {
+	c, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err) // of the options, which are constant
+	}
+	c.EncodeAll(nil, nil)
+	return c
+}
 
 func decompress(state []byte) ([]byte, error) {
 	if state == nil {
