@@ -701,10 +701,25 @@ func TestWatchedFoldersAreScannedAsTheyChange(t *testing.T) {
 	w.must(os.Remove(filepath.Join(w.media, "f/9.txt")))
 	until("a file that is gone", func() bool { return w.row("f/9.txt").State == blocks.ScannedVanished })
 
+	if st, err := w.WatchStats(t.Context()); err != nil || st.Folders != 1 || st.Polling != 0 || st.Watches < 3 || st.Limit != 16_384 {
+		t.Errorf("watched in full: %+v, %v", st, err)
+	}
+
+	w.stop()
+	w.cfg.Scan.Watches = 2 // of which there are more folders
+	w.start()
+	w.scan(blocks.ScanRequest{Watch: true})
+	if st, err := w.WatchStats(t.Context()); err != nil || st != (blocks.WatchStats{Folders: 1, Polling: 1, Watches: 2, Limit: 2}) {
+		t.Errorf("watched in part: %+v, %v", st, err)
+	}
+
 	w.stop()
 	w.cfg.Scan.Watches = -1
 	w.start()
 	w.scan(blocks.ScanRequest{Watch: true})
+	if st, err := w.WatchStats(t.Context()); err != nil || st != (blocks.WatchStats{Folders: 1, Polling: 1}) {
+		t.Errorf("not watched: %+v, %v", st, err)
+	}
 	if folders, err = w.ScannedFolders(t.Context(), "bob"); err != nil || len(folders) != 1 || folders[0].Watching != blocks.WatchPolling {
 		t.Errorf("%+v, %v", folders, err)
 	}

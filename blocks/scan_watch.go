@@ -2,6 +2,7 @@ package blocks
 
 import (
 	"context"
+	"errors"
 	"path"
 	"sync"
 
@@ -35,6 +36,8 @@ func newWatcher(s *scans) *watcher {
 	return w
 }
 
+var errTooManyWatches = errors.New("so many folders are watched already as may be")
+
 // add watches one folder for a ScanFolder.
 func (w *watcher) add(f ScanFolder, name string) {
 	w.mu.Lock()
@@ -43,11 +46,15 @@ func (w *watcher) add(f ScanFolder, name string) {
 		return
 	}
 	if w.folders[name] == nil {
-		if w.notes == nil || len(w.folders) >= w.scans.cfg.Watches {
+		if w.notes == nil {
 			w.full[f.ID] = true
 			return
 		}
-		if err := w.notes.Add(name); err != nil {
+		err := errTooManyWatches
+		if len(w.folders) < w.scans.cfg.Watches {
+			err = w.notes.Add(name)
+		}
+		if err != nil {
 			if !w.full[f.ID] {
 				w.scans.in.logger.Warn("not all of a folder can be watched: it is scanned more often", "heap", f.Heap, "err", err)
 			}
@@ -129,6 +136,34 @@ func (s *scans) watching(f ScanFolder) string {
 		return WatchPolling
 	}
 	return WatchEvents
+}
+
+// WatchStats counts the folders that are scanned, for an administrator.
+type WatchStats struct {
+	Folders int // that somebody had scanned, with all below them
+	Polling int // those of them that are WatchPolling
+	Watches int // folders, each by itself, that the system watches for it
+	Limit   int // of Watches
+}
+
+// WatchStats says how much is watched of what is scanned.
+func (in *Instance) WatchStats(ctx context.Context) (WatchStats, error) {
+	all, err := in.store.ScanFolders(ctx)
+	if err != nil {
+		return WatchStats{}, err
+	}
+	st := WatchStats{Folders: len(all), Limit: max(in.scans.cfg.Watches, 0)}
+	for _, f := range all {
+		if in.scans.watching(f) == WatchPolling {
+			st.Polling++
+		}
+	}
+	if w := in.scans.watch.Load(); w != nil {
+		w.mu.Lock()
+		st.Watches = len(w.folders)
+		w.mu.Unlock()
+	}
+	return st, nil
 }
 
 func (w *watcher) partial(id int64) bool {

@@ -115,6 +115,14 @@ type statsJSON struct {
 	CommitP99     float64    `json:"commit_p99_ms"`
 	LastCommitAt  int64      `json:"last_commit_at"`
 	Storage       blobsJSON  `json:"storage"`
+	Scans         scansStats `json:"scans"`
+}
+
+type scansStats struct {
+	Folders    int `json:"folders" doc:"that are scanned"`
+	Polling    int `json:"polling" doc:"of these, watched ones that the system cannot tell all changes of; they are scanned every 5 minutes instead"`
+	Watches    int `json:"watches" doc:"folders that the system watches, each with all below it counted by itself"`
+	MaxWatches int `json:"max_watches" doc:"more are not watched, even if the system's own limit is higher"`
 }
 
 type blobsJSON struct {
@@ -137,6 +145,10 @@ func (s *Server) adminStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	scans, err := s.Blocks.WatchStats(r.Context())
+	if err != nil {
+		return err
+	}
 	live, log := s.Live.Stats(), s.Blocks.Stats()
 	return writeJSON(w, statsJSON{
 		Version: s.Version,
@@ -152,6 +164,7 @@ func (s *Server) adminStats(w http.ResponseWriter, r *http.Request) error {
 		CommitP99:     milliseconds(log.CommitP99),
 		LastCommitAt:  log.LastCommitAt,
 		Storage:       blobsJSON{blobs.Files, blobs.FileBytes, blobs.Derived, blobs.DerivedBytes, blobs.Queued, blobs.Fails, s.Blocks.MediaWaiting()},
+		Scans:         scansStats{scans.Folders, scans.Polling, scans.Watches, scans.Limit},
 	})
 }
 

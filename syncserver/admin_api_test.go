@@ -146,7 +146,8 @@ func TestAdminSeesStats(t *testing.T) {
 	boss, _ := w.admin(t, newDevice(1))
 	w.verify(t, newDevice(2))
 	a := w.call(t, "GET", "/api/admin/stats", boss, nil).want(t, "stats", 200, "")
-	if a.at("users.total") != 2.0 || a.at("users.pending") != 1.0 || a.at("users.admins") != 1.0 || a.at("sessions") != 1.0 {
+	if a.at("users.total") != 2.0 || a.at("users.pending") != 1.0 || a.at("users.admins") != 1.0 || a.at("sessions") != 1.0 ||
+		a.at("scans.folders") != 0.0 || a.at("scans.polling") != 0.0 || a.at("scans.max_watches") != 16384.0 {
 		t.Errorf("%s", a.text)
 	}
 }
