@@ -5,6 +5,7 @@ import { account, server } from "../core/session";
 import { bytes, when } from "./format";
 import { theme, type Theme } from "./theme";
 import { attempt } from "./Toasts";
+import { useTitle } from "./useTitle";
 
 interface Session {
   id: string;
@@ -18,6 +19,7 @@ interface Session {
 /** AccountPage is about oneself: the key, the devices, how the app looks. */
 export function AccountPage() {
   const [sessions, setSessions] = useState<Session[]>();
+  useTitle("Account");
   const load = () => attempt(async () => setSessions((await reach(() => get<{ sessions: Session[] }>("/api/auth/sessions"))).sessions));
   useEffect(() => void load(), []);
   const end = (id: string) => attempt(async () => {

@@ -4,6 +4,7 @@ import { reach } from "../core/heaps";
 import { account } from "../core/session";
 import { bytes, many, when } from "./format";
 import { attempt, toast } from "./Toasts";
+import { useTitle } from "./useTitle";
 
 interface User {
   id: string;
@@ -69,6 +70,7 @@ const views: [string, string, () => preact.JSX.Element][] = [
 
 /** AdminPage is for administrators. For others its routes do not exist. */
 export function AdminPage({ view }: { view: string }) {
+  useTitle("Administration");
   if (account.value && !account.value.is_admin) return <p class="notice page">This page is for administrators.</p>;
   const [, , show] = views.find(([name]) => name === view) ?? views[0]!;
   return (

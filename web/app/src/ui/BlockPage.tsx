@@ -8,6 +8,7 @@ import { HeapPage } from "./HeapPage";
 import { Related, type Backlink, type Relation } from "./Related";
 import { nameOf } from "./Rows";
 import { useChanges } from "./useListing";
+import { useTitle } from "./useTitle";
 
 const editor = () => import("../editor/BlockEditor").then((m) => m.BlockEditor);
 
@@ -15,6 +16,7 @@ const editor = () => import("../editor/BlockEditor").then((m) => m.BlockEditor);
 export function BlockPage({ heap, block }: { heap: string; block: string }) {
   const found = useBlock(heap, block);
   const about = found?.block;
+  useTitle(about ? nameOf(about) : "");
   if (!about) return <p class="loading" aria-busy="true" />;
   const folder = about.type === "folder";
   return (
@@ -23,6 +25,7 @@ export function BlockPage({ heap, block }: { heap: string; block: string }) {
         <Crumbs heap={heap} block={about} />
         {!folder && <span class="actions"><BlockMenu heap={heap} block={about} /></span>}
       </div>
+      {!folder && <h1 class="sr">{nameOf(about)}</h1>}
       {folder ? <HeapPage heap={heap} folder={about} /> : <Lazy load={editor} heap={heap} block={block} />}
       <Related heap={heap} relations={found?.relations ?? []} backlinks={found?.backlinks ?? []} />
     </>

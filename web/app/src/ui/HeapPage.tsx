@@ -3,12 +3,15 @@ import { heapOf, mayEdit, type Block, type Query } from "../core/heaps";
 import { add as addUploads } from "../core/uploads";
 import { blockPath, go, heapPath } from "../core/router";
 import { Lazy } from "./App";
+import { ArchiveMenu } from "./ArchiveMenu";
+import { EmptyHeap } from "./EmptyHeap";
 import { Filters } from "./Filters";
 import { HeapMenu } from "./HeapMenu";
 import { Cell, nameOf, Row } from "./Rows";
 import { attempt } from "./Toasts";
 import { useFiles } from "./useFiles";
 import { useListing } from "./useListing";
+import { useTitle } from "./useTitle";
 import { VirtualGrid, VirtualList } from "./VirtualList";
 
 const shareDialog = () => import("./ShareDialog").then((m) => m.ShareDialog);
@@ -25,6 +28,8 @@ export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
   const [sharing, setSharing] = useState(false);
   const info = heapOf(heap);
   const editable = mayEdit(info);
+  const title = folder ? nameOf(folder) : info?.name || "Heap";
+  useTitle(title);
   const make = (type: "note" | "folder") =>
     attempt(async () => {
       const title = type === "folder" ? prompt("Name of the folder")?.trim() : "";
@@ -48,7 +53,7 @@ export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
   return (
     <section class={`heap ${over ? "over" : ""}`} {...drag}>
       <div class="heap-head">
-        <h1>{folder ? nameOf(folder) : info?.name || "Heap"}</h1>
+        <h1>{title}</h1>
         <div class="actions">
           {editable && <button class="main" onClick={() => void make("note")}>New note</button>}
           {editable && <button onClick={() => void make("folder")}>New folder</button>}
@@ -62,6 +67,7 @@ export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
             : <>
                 <button onClick={() => setSharing(true)}>Share</button>
                 <a class="button" href={heapPath(heap, "trash")}>Trash</a>
+                {info && <ArchiveMenu heap={info} />}
                 {info?.role === "owner" && <HeapMenu heap={info} />}
               </>}
         </div>
@@ -69,6 +75,7 @@ export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
       </div>
       <Filters heap={heap} parent={parent} query={filter} change={setFilter} blocks={blocks ?? []} changes={changes} grid={grid} view={view} />
       {!blocks ? <p class="loading" aria-busy="true" />
+        : blocks.length === 0 && !narrowed && !folder && editable ? <EmptyHeap heap={heap} />
         : blocks.length === 0 ? <p class="quiet empty">{narrowed ? "Nothing found." : "Nothing here yet."}</p>
         : grid ? <VirtualGrid items={blocks} width={168} height={188} keyOf={(b) => b.block_id} onEnd={more} label="Blocks" cell={(b) => <Cell heap={heap} block={b} />} />
         : <VirtualList items={blocks} height={68} keyOf={(b) => b.block_id} onEnd={more} label="Blocks" row={(b) => <Row heap={heap} block={b} />} />}

@@ -5,6 +5,7 @@ import { heapOf, mayEdit, reach } from "../core/heaps";
 import { blockPath, go } from "../core/router";
 import { when } from "./format";
 import { attempt, toast } from "./Toasts";
+import { useTitle } from "./useTitle";
 
 interface Author {
   user: string;
@@ -55,6 +56,7 @@ export function HistoryPage({ heap, block }: { heap: string; block: string }) {
   const [now, setNow] = useState("");
   const [how, setHow] = useState<"then" | "changes">("changes");
 
+  useTitle("History");
   const load = (cursor: string | null) =>
     attempt(async () => {
       const page = await reach(() => post<History>(`/api/block_updates/${encodeURIComponent(block)}`, { heap_id: heap, limit: 200, cursor: cursor ?? undefined }));

@@ -3,9 +3,11 @@ import { post } from "../core/api";
 import { loadHeaps, reach } from "../core/heaps";
 import { go, heapPath } from "../core/router";
 import { words } from "./Toasts";
+import { useTitle } from "./useTitle";
 
 /** InvitePage accepts an invitation. */
 export function InvitePage({ code }: { code: string }) {
+  useTitle("Invitation");
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
   useEffect(() => setWrong(""), [code]);

@@ -7,6 +7,9 @@ import { HeapPage } from "./HeapPage";
 import { attempt } from "./Toasts";
 import { Tree } from "./Tree";
 import { Uploads } from "./Uploads";
+import { PlainHttp } from "./PlainHttp";
+import { useArrival } from "./useArrival";
+import { useTitle } from "./useTitle";
 import { Waiting } from "./Waiting";
 import "./shell.css";
 
@@ -42,6 +45,7 @@ export function Shell() {
   useEffect(() => void attempt(loadHeaps), []);
   const at = place.value;
   useEffect(() => setMenu(false), [at]);
+  useArrival(at);
   return (
     <div class={`shell ${menu ? "menu-open" : ""}`}>
       <a class="skip" href="#main">Skip to content</a>
@@ -63,6 +67,7 @@ export function Shell() {
       {menu && <div class="veil" onClick={() => setMenu(false)} />}
       <main id="main" tabIndex={-1}>
         {!online.value && <p class="notice offline" role="status">The server cannot be reached. You can go on: edits stay on this device until it is back.</p>}
+        <PlainHttp />
         <Page at={at} />
       </main>
       <Uploads />
@@ -117,6 +122,7 @@ function NewHeap() {
 }
 
 function Home() {
+  useTitle("");
   if (!heaps.value) return <p class="loading" aria-busy="true" />;
   return (
     <section class="home">

@@ -3,10 +3,12 @@ import type { ComponentChildren } from "preact";
 import { keep, needsPassphrase, unlock, type Kept } from "../core/keys";
 import { enter, server, signIn, signOut, state, trustServer } from "../core/session";
 import { words as wordsOf } from "./Toasts";
+import { useTitle } from "./useTitle";
 
 /** SignIn is everything before somebody is in. */
 export function SignIn() {
   const now = state.value;
+  useTitle("Sign in");
   return (
     <main class="gate">
       <header>

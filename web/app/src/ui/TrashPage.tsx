@@ -5,6 +5,7 @@ import { heapPath } from "../core/router";
 import { many, onDay } from "./format";
 import { attempt, toast } from "./Toasts";
 import { VirtualList } from "./VirtualList";
+import { useTitle } from "./useTitle";
 
 interface Trashed extends Block {
   expires_at: number;
@@ -21,6 +22,7 @@ const path = (heap: string): string => `/api/trash/${encodeURIComponent(heap)}`;
 export function TrashPage({ heap }: { heap: string }) {
   const [list, setList] = useState<Trashed[]>();
   const [next, setNext] = useState<string | null>(null);
+  useTitle("Trash");
   const load = (cursor: string | null) =>
     attempt(async () => {
       const page = await reach(() => get<Answer>(`${path(heap)}?limit=500${cursor ? "&cursor=" + encodeURIComponent(cursor) : ""}`));
