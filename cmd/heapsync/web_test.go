@@ -5,11 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestWebApp drives the app in a real browser against the real binary.
+// TestWebApp drives the app in a real browser against the real binary: each file of tests
+// has a server of its own.
 func TestWebApp(t *testing.T) {
 	t.Parallel()
 	app := filepath.Join("..", "..", "web", "app")
@@ -21,19 +23,28 @@ func TestWebApp(t *testing.T) {
 			t.Skipf("%s is missing: install Chromium, and run npm ci in web/app", needed)
 		}
 	}
-	p := startServer(t, t.TempDir(), "--mode", "approval")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "--test", "--test-concurrency=1", "tests/")
-	cmd.Dir = app
-	cmd.Env = append(os.Environ(), "HEAPSYNC_URL="+p.url, "HEAPSYNC_DIR="+p.dir, "HEAPSYNC_BIN="+binary)
-	cmd.WaitDelay = 5 * time.Second
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s\nserver:\n%s", err, out, tail(p.stderr.String()))
+	files, err := filepath.Glob(filepath.Join(app, "tests", "*.test.mjs"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("there are no tests:", err)
 	}
-	if testing.Verbose() {
-		t.Logf("%s", out)
+	for _, file := range files {
+		name := filepath.Base(file)
+		t.Run(strings.TrimSuffix(name, ".test.mjs"), func(t *testing.T) {
+			p := startServer(t, t.TempDir(), "--mode", "approval")
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "node", "--test", filepath.Join("tests", name))
+			cmd.Dir = app
+			cmd.Env = append(os.Environ(), "HEAPSYNC_URL="+p.url, "HEAPSYNC_DIR="+p.dir, "HEAPSYNC_BIN="+binary)
+			cmd.WaitDelay = 5 * time.Second
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v\n%s\nserver:\n%s", err, out, tail(p.stderr.String()))
+			}
+			if testing.Verbose() {
+				t.Logf("%s", out)
+			}
+		})
 	}
 }
 

@@ -19,7 +19,7 @@ after(async () => {
   rmSync(dir, { recursive: true });
 });
 
-const pick = (page, ...paths) => page.locator('input[type="file"]').setInputFiles(paths);
+const pick = (page, ...paths) => page.getByLabel("Files to upload").setInputFiles(paths);
 
 test("50 MB that a reload interrupts go on, and arrive whole", async () => {
   const { page } = ada;
