@@ -15,7 +15,7 @@ func (s *Server) exportHeap(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := s.writeStream(w)
+	out := s.writeStream(w, r)
 	err = s.Blocks.Export(r.Context(), userOf(r), heap, func(name string) io.Writer {
 		h := w.Header()
 		h.Set("Content-Type", "application/zip")

@@ -162,7 +162,7 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, download bool
 	}
 	h.Set("Content-Type", kind)
 	h.Set("Content-Disposition", disposition+fileNameParams(f.Name))
-	out := s.writeStream(w)
+	out := s.writeStream(w, r)
 	out.refuse = true
 	http.ServeContent(out, r, "", time.UnixMilli(f.At), f.Content())
 	if out.refused {

@@ -91,7 +91,7 @@ func (s *Server) writePicture(w http.ResponseWriter, r *http.Request, f blocks.F
 	if exact {
 		h.Set("Cache-Control", "private, max-age=31536000, immutable")
 	}
-	http.ServeContent(s.writeStream(w), r, "", time.Time{}, p.Blob)
+	http.ServeContent(s.writeStream(w, r), r, "", time.Time{}, p.Blob)
 	return nil
 }
 
