@@ -12,6 +12,7 @@ export default defineConfig({
     target: "es2022",
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
+    license: { fileName: "licenses.txt" },
     chunkSizeWarningLimit: 600, // the editor, which comes when it is needed
     rolldownOptions: {
       input: { index: "index.html", sw: "src/sw.ts" },
@@ -30,7 +31,7 @@ function serviceWorker(): Plugin {
     name: "service-worker",
     enforce: "post",
     generateBundle(_, bundle) {
-      const files = Object.keys(bundle).filter((name) => name !== "sw.js" && !name.endsWith(".html"));
+      const files = Object.keys(bundle).filter((name) => name !== "sw.js" && !/\.(html|txt)$/.test(name));
       const sw = bundle["sw.js"];
       if (sw?.type !== "chunk" || !sw.code.includes("__FILES__")) throw new Error("sw.js does not ask for __FILES__");
       sw.code = sw.code.replace("__FILES__", JSON.stringify(["icon.svg", ...files.filter((name) => name !== "icon.svg")].sort()));

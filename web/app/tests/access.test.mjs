@@ -73,6 +73,8 @@ test("axe finds nothing serious on any page", async () => {
   found.push(...(await check(page, "history")));
   await page.getByRole("link", { name: "Back to the note" }).click();
   await page.getByRole("button", { name: "Put into the trash" }).click();
+  await page.getByRole("button", { name: "More" }).click();
+  found.push(...(await check(page, "menu")));
   await page.getByRole("link", { name: "Trash" }).click();
   await page.getByRole("button", { name: /^Restore / }).first().waitFor();
   found.push(...(await check(page, "trash")));

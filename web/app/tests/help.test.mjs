@@ -32,6 +32,7 @@ test("a demo is imported, exported, and imported into another heap", async () =>
   await page.getByRole("link", { name: /^Basil/ }).click();
   await page.locator(".related").getByRole("link", { name: "Tomato salad" }).first().waitFor();
   await page.locator(".crumbs a").first().click();
+  await page.getByRole("button", { name: "More" }).click();
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Export" }).click()]);
   assert.equal(download.suggestedFilename(), "Demo.zip");
   const archive = readFileSync(await download.path());

@@ -67,6 +67,7 @@ test("the trash gives back what was put into it", async () => {
   const { page } = ada;
   await page.getByRole("button", { name: "Put into the trash" }).click();
   await page.getByText("Nothing here yet.").waitFor();
+  await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("link", { name: "Trash" }).click();
   await page.getByRole("button", { name: "Restore Bread" }).click();
   await page.getByText("Nothing is in the trash.").waitFor();

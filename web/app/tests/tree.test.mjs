@@ -58,6 +58,7 @@ test("a note is moved, but never into itself", async () => {
   await page.getByRole("navigation", { name: "Where this lies" }).getByRole("link", { name: "Herbs" }).click();
   await page.getByRole("link", { name: /Basil/ }).waitFor();
   // Herbs lies in Garden already.
+  await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("button", { name: "Move to…" }).click();
   await page.getByRole("dialog").getByRole("combobox").fill("basil");
   await page.getByRole("option", { name: "Basil" }).click();

@@ -1,12 +1,13 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Editor } from "@tiptap/core";
+import { Link, Paperclip } from "lucide";
 import * as Y from "yjs";
 import { openLive, type LiveDocument } from "../core/live";
 import { account } from "../core/session";
 import { heapOf, mayEdit, type FileInfo } from "../core/heaps";
 import { blockPath, go } from "../core/router";
 import { attach } from "./attach";
-import { followLinks, insertLink, targetOf } from "./links";
+import { addressOf, followLinks, insertLink, targetOf } from "./links";
 import { makeEditor } from "./tiptap";
 import { Toolbar, type Tool } from "./Toolbar";
 import { SyncBadge } from "./SyncBadge";
@@ -48,6 +49,7 @@ function Opened({ live }: { live: LiveDocument }) {
   const [linking, setLinking] = useState(false);
   const place = useRef<HTMLDivElement>(null);
   const pick = useRef<HTMLInputElement>(null);
+  const file = useFile(live);
   const editable = mayEdit(heapOf(live.heap)) && live.link.value !== "readonly" && live.link.value !== "refused";
   useEffect(() => {
     const made = makeEditor(place.current!, live, who(), {
@@ -62,20 +64,32 @@ function Opened({ live }: { live: LiveDocument }) {
     };
   }, [live]);
   useEffect(() => void editor?.setEditable(editable), [editor, editable]);
+  const link = (address: string, name: string) => {
+    setLinking(false);
+    insertLink(editor!, address, name);
+  };
   const more: Tool[] = [
-    { name: "Link to a block", sign: "[[", on: () => false, run: () => setLinking(true) },
-    { name: "Picture or file", sign: "📎", on: () => false, run: () => pick.current!.click() },
+    { name: "Link", icon: Link, on: (e) => e.isActive("link"), run: () => setLinking(true) },
+    { name: "Picture or file", icon: Paperclip, run: () => pick.current!.click() },
   ];
+  // A click leads to a block; to an address of the web only where it cannot be meant for writing.
   const follow = (e: MouseEvent) => {
-    const id = targetOf((e.target as Element).closest?.("a")?.getAttribute("href") ?? "");
-    if (!id || e.button !== 0 || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
-    e.preventDefault();
-    go(blockPath(live.heap, id));
+    const address = (e.target as Element).closest?.("a")?.getAttribute("href") ?? "";
+    const id = targetOf(address);
+    const special = e.metaKey || e.ctrlKey;
+    if (e.button !== 0 || e.shiftKey || e.altKey) return;
+    if (id && !special) {
+      e.preventDefault();
+      go(blockPath(live.heap, id));
+    } else if (/^(https?:|mailto:)/i.test(address) && (special || !editable)) {
+      e.preventDefault();
+      window.open(address, "_blank", "noopener,noreferrer");
+    }
   };
   return (
     <article class="note">
       <div class="note-head">
-        <Title doc={live.doc} editable={editable} />
+        <Title doc={live.doc} editable={editable} otherwise={file?.name} />
         <SyncBadge live={live} />
       </div>
       <Tags doc={live.doc} editable={editable} />
@@ -84,7 +98,7 @@ function Opened({ live }: { live: LiveDocument }) {
           {live.reason.value === "deleted" ? "This block was deleted for good. What is here is your copy." : `The server refuses this block: ${live.reason.value}`}
         </p>
       )}
-      <AttachedFile live={live} />
+      {file && <FileView heap={live.heap} block={live.id} file={file} />}
       {editor && editable && <Toolbar editor={editor} more={more} />}
       <div ref={place} class="note-body" onClick={follow} />
       {editor && (
@@ -95,17 +109,19 @@ function Opened({ live }: { live: LiveDocument }) {
         }} />
       )}
       {editor && linking && (
-        <LinkDialog heap={live.heap} from={live.id} close={() => setLinking(false)} choose={(block) => {
-          setLinking(false);
-          insertLink(editor, block.block_id, nameOf(block));
-        }} />
+        <LinkDialog
+          heap={live.heap} from={live.id} linked={editor.isActive("link")} close={() => setLinking(false)}
+          choose={(block) => link(addressOf(block.block_id), nameOf(block))}
+          address={(address) => link(address, address)}
+          remove={() => { setLinking(false); editor.chain().focus().extendMarkRange("link").unsetLink().run(); }}
+        />
       )}
     </article>
   );
 }
 
-/** AttachedFile is the block's file, if its document says that there is one. */
-function AttachedFile({ live }: { live: LiveDocument }) {
+/** useFile is the block's file, if its document says that there is one. */
+function useFile(live: LiveDocument): FileInfo | undefined {
   const about = live.doc.getMap("block");
   const read = (): FileInfo | undefined => {
     const file = about.get("file");
@@ -118,11 +134,11 @@ function AttachedFile({ live }: { live: LiveDocument }) {
     about.observeDeep(changed);
     return () => about.unobserveDeep(changed);
   }, [live]);
-  return file ? <FileView heap={live.heap} block={live.id} file={file} /> : null;
+  return file;
 }
 
-/** Title is the title in the document. It is written when typing rests. */
-function Title({ doc, editable }: { doc: Y.Doc; editable: boolean }) {
+/** Title is the title in the document, or what is shown without one. It is written when typing rests. */
+function Title({ doc, editable, otherwise = "Untitled" }: { doc: Y.Doc; editable: boolean; otherwise?: string }) {
   const about = doc.getMap("block");
   const current = () => String(about.get("title") ?? "");
   const [text, setText] = useState(current);
@@ -146,7 +162,7 @@ function Title({ doc, editable }: { doc: Y.Doc; editable: boolean }) {
   }, [doc]);
   return (
     <input
-      class="note-title" aria-label="Title" placeholder="Untitled" maxLength={500} value={text} readOnly={!editable}
+      class="note-title" aria-label="Title" placeholder={otherwise} maxLength={500} value={text} readOnly={!editable}
       onInput={(e) => {
         typed.current = e.currentTarget.value;
         setText(e.currentTarget.value);

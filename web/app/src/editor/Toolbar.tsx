@@ -1,31 +1,46 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Editor } from "@tiptap/core";
+import {
+  BetweenHorizontalEnd, BetweenVerticalEnd, Bold, Code, Grid2x2X, Heading1, Heading2, Italic, List, ListOrdered, ListTodo, Redo2, SquareCode, Strikethrough, Table,
+  TableColumnsSplit, TableRowsSplit, TextQuote, Undo2, type IconNode,
+} from "lucide";
+import { Icon } from "../ui/Icon";
 
 export interface Tool {
   name: string;
-  sign: string;
-  on: (e: Editor) => boolean;
+  icon: IconNode;
+  on?: (e: Editor) => boolean;
   run: (e: Editor) => void;
 }
 
 const tools: Tool[] = [
-  { name: "Bold", sign: "B", on: (e) => e.isActive("bold"), run: (e) => e.chain().focus().toggleBold().run() },
-  { name: "Italic", sign: "I", on: (e) => e.isActive("italic"), run: (e) => e.chain().focus().toggleItalic().run() },
-  { name: "Strikethrough", sign: "S", on: (e) => e.isActive("strike"), run: (e) => e.chain().focus().toggleStrike().run() },
-  { name: "Code", sign: "</>", on: (e) => e.isActive("code"), run: (e) => e.chain().focus().toggleCode().run() },
-  { name: "Heading H1", sign: "H1", on: (e) => e.isActive("heading", { level: 1 }), run: (e) => e.chain().focus().toggleHeading({ level: 1 }).run() },
-  { name: "Smaller heading H2", sign: "H2", on: (e) => e.isActive("heading", { level: 2 }), run: (e) => e.chain().focus().toggleHeading({ level: 2 }).run() },
-  { name: "List", sign: "•", on: (e) => e.isActive("bulletList"), run: (e) => e.chain().focus().toggleBulletList().run() },
-  { name: "Numbered list", sign: "№", on: (e) => e.isActive("orderedList"), run: (e) => e.chain().focus().toggleOrderedList().run() },
-  { name: "Tasks", sign: "☑", on: (e) => e.isActive("taskList"), run: (e) => e.chain().focus().toggleTaskList().run() },
-  { name: "Quote", sign: "❝", on: (e) => e.isActive("blockquote"), run: (e) => e.chain().focus().toggleBlockquote().run() },
-  { name: "Code block", sign: "{ }", on: (e) => e.isActive("codeBlock"), run: (e) => e.chain().focus().toggleCodeBlock().run() },
-  { name: "Table", sign: "⊞", on: (e) => e.isActive("table"), run: (e) => e.chain().focus().insertTable({ rows: 3, cols: 3, withHeaderRow: true }).run() },
+  { name: "Bold", icon: Bold, on: (e) => e.isActive("bold"), run: (e) => e.chain().focus().toggleBold().run() },
+  { name: "Italic", icon: Italic, on: (e) => e.isActive("italic"), run: (e) => e.chain().focus().toggleItalic().run() },
+  { name: "Strikethrough", icon: Strikethrough, on: (e) => e.isActive("strike"), run: (e) => e.chain().focus().toggleStrike().run() },
+  { name: "Code", icon: Code, on: (e) => e.isActive("code"), run: (e) => e.chain().focus().toggleCode().run() },
+  { name: "Heading", icon: Heading1, on: (e) => e.isActive("heading", { level: 1 }), run: (e) => e.chain().focus().toggleHeading({ level: 1 }).run() },
+  { name: "Smaller heading", icon: Heading2, on: (e) => e.isActive("heading", { level: 2 }), run: (e) => e.chain().focus().toggleHeading({ level: 2 }).run() },
+  { name: "List", icon: List, on: (e) => e.isActive("bulletList"), run: (e) => e.chain().focus().toggleBulletList().run() },
+  { name: "Numbered list", icon: ListOrdered, on: (e) => e.isActive("orderedList"), run: (e) => e.chain().focus().toggleOrderedList().run() },
+  { name: "Tasks", icon: ListTodo, on: (e) => e.isActive("taskList"), run: (e) => e.chain().focus().toggleTaskList().run() },
+  { name: "Quote", icon: TextQuote, on: (e) => e.isActive("blockquote"), run: (e) => e.chain().focus().toggleBlockquote().run() },
+  { name: "Code block", icon: SquareCode, on: (e) => e.isActive("codeBlock"), run: (e) => e.chain().focus().toggleCodeBlock().run() },
+];
+
+const table: Tool = { name: "Table", icon: Table, run: (e) => e.chain().focus().insertTable({ rows: 3, cols: 3, withHeaderRow: true }).run() };
+
+/** What can be done in a table. */
+const inTable: Tool[] = [
+  { name: "Add a row below", icon: BetweenHorizontalEnd, run: (e) => e.chain().focus().addRowAfter().run() },
+  { name: "Add a column after", icon: BetweenVerticalEnd, run: (e) => e.chain().focus().addColumnAfter().run() },
+  { name: "Delete the row", icon: TableRowsSplit, run: (e) => e.chain().focus().deleteRow().run() },
+  { name: "Delete the column", icon: TableColumnsSplit, run: (e) => e.chain().focus().deleteColumn().run() },
+  { name: "Delete the table", icon: Grid2x2X, run: (e) => e.chain().focus().deleteTable().run() },
 ];
 
 const last: Tool[] = [
-  { name: "Undo", sign: "↶", on: () => false, run: (e) => e.chain().focus().undo().run() },
-  { name: "Redo", sign: "↷", on: () => false, run: (e) => e.chain().focus().redo().run() },
+  { name: "Undo", icon: Undo2, run: (e) => e.chain().focus().undo().run() },
+  { name: "Redo", icon: Redo2, run: (e) => e.chain().focus().redo().run() },
 ];
 
 /** Toolbar has what can be done with the text; more is what needs something beside it. */
@@ -49,12 +64,12 @@ export function Toolbar({ editor, more }: { editor: Editor; more: Tool[] }) {
   };
   return (
     <div class="toolbar" role="toolbar" aria-label="Formatting" onKeyDown={move}>
-      {[...tools, ...more, ...last].map((tool, i) => (
+      {[...tools, ...(editor.isActive("table") ? inTable : [table]), ...more, ...last].map((tool, i) => (
         <button
-          key={tool.name} type="button" class="plain" title={tool.name} aria-label={tool.name} aria-pressed={tool.on(editor)} tabIndex={i === 0 ? 0 : -1}
+          key={tool.name} type="button" class="plain" title={tool.name} aria-label={tool.name} aria-pressed={tool.on?.(editor)} tabIndex={i === 0 ? 0 : -1}
           onMouseDown={(e) => e.preventDefault()} onClick={() => tool.run(editor)}
         >
-          {tool.sign}
+          <Icon of={tool.icon} />
         </button>
       ))}
     </div>

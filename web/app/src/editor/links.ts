@@ -94,10 +94,10 @@ export const Brackets = Extension.create<{ ask: () => void }>({
   },
 });
 
-/** insertLink makes a link of what is selected, or of the block's name. */
-export function insertLink(editor: Editor, block: string, name: string): void {
-  const href = addressOf(block);
+/** insertLink makes a link of what is selected, changes the one that is there, or writes a new one with a name. */
+export function insertLink(editor: Editor, href: string, name: string): void {
   const chain = editor.chain().focus();
-  if (!editor.state.selection.empty) chain.setLink({ href }).run();
+  if (editor.isActive("link")) chain.extendMarkRange("link").setLink({ href }).run();
+  else if (!editor.state.selection.empty) chain.setLink({ href }).run();
   else chain.insertContent([{ type: "text", text: name, marks: [{ type: "link", attrs: { href } }] }, { type: "text", text: " " }]).run();
 }

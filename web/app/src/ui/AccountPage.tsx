@@ -57,6 +57,7 @@ export function AccountPage() {
           </li>
         ))}
       </ul>
+      <p class="quiet">This app is made with the work of others: <a href={import.meta.url.replace(/[^/]*$/, "licenses.txt")} target="_blank" rel="noopener">their licences</a>.</p>
     </section>
   );
 }

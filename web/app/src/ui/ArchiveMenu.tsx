@@ -1,7 +1,9 @@
 import { useRef } from "preact/hooks";
+import { Download, FolderInput } from "lucide";
 import { exportOf, importInto } from "../core/archive";
 import { mayEdit, type Heap } from "../core/heaps";
 import { many } from "./format";
+import { Icon } from "./Icon";
 import { attempt, toast } from "./Toasts";
 
 /** takeIn imports an archive and says what came of it. */
@@ -21,7 +23,7 @@ export function ArchiveMenu({ heap }: { heap: Heap }) {
     <>
       {mayEdit(heap) && (
         <>
-          <button onClick={() => pick.current!.click()}>Import…</button>
+          <button class="plain" onClick={() => pick.current!.click()}><Icon of={FolderInput} />Import…</button>
           <input ref={pick} type="file" accept=".zip,application/zip" hidden aria-label="Archive to import" onChange={(e) => {
             const [file] = e.currentTarget.files ?? [];
             if (file) void takeIn(heap.id, file);
@@ -29,7 +31,7 @@ export function ArchiveMenu({ heap }: { heap: Heap }) {
           }} />
         </>
       )}
-      <button onClick={() => void attempt(() => exportOf(heap.id, heap.name))}>Export</button>
+      <button class="plain" onClick={() => void attempt(() => exportOf(heap.id, heap.name))}><Icon of={Download} />Export</button>
     </>
   );
 }

@@ -1,8 +1,10 @@
 import { useState } from "preact/hooks";
+import { FolderInput, History, Pencil, Trash2 } from "lucide";
 import { call } from "../core/api";
 import { heapOf, mayEdit, reach, remember, type Block } from "../core/heaps";
 import { blockPath, go, heapPath } from "../core/router";
 import { edit } from "../core/edit";
+import { Icon } from "./Icon";
 import { MoveDialog } from "./MoveDialog";
 import { attempt, toast } from "./Toasts";
 
@@ -25,12 +27,12 @@ export function BlockMenu({ heap, block }: { heap: string; block: Block }) {
     });
   return (
     <>
-      {block.type !== "folder" && <a class="button plain" href={blockPath(heap, block.block_id, "history")}>History</a>}
+      {block.type !== "folder" && <a class="button plain" href={blockPath(heap, block.block_id, "history")}><Icon of={History} />History</a>}
       {mayEdit(heapOf(heap)) && (
         <>
-          {block.type === "folder" && <button class="plain" onClick={() => void rename()}>Rename</button>}
-          <button class="plain" onClick={() => setMoving(true)}>Move to…</button>
-          <button class="plain" onClick={() => void trash()}>Put into the trash</button>
+          {block.type === "folder" && <button class="plain" onClick={() => void rename()}><Icon of={Pencil} />Rename</button>}
+          <button class="plain" onClick={() => setMoving(true)}><Icon of={FolderInput} />Move to…</button>
+          <button class="plain" onClick={() => void trash()}><Icon of={Trash2} />Put into the trash</button>
         </>
       )}
       {moving && <MoveDialog heap={heap} block={block} close={() => setMoving(false)} />}

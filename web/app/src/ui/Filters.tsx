@@ -1,7 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
+import { LayoutGrid, Rows3 } from "lucide";
 import { post } from "../core/api";
 import { reach, type Block, type Query } from "../core/heaps";
 import { tagsOf } from "../core/labels";
+import { Icon } from "./Icon";
 
 const typeNames: Record<string, string> = { note: "Notes", file: "Files", folder: "Folders", task: "Tasks" };
 
@@ -63,7 +65,7 @@ export function Filters({ heap, parent, query, change, blocks, changes, grid, vi
           <option value="title">By title</option>
         </select>
       </label>
-      <button aria-pressed={grid} onClick={() => view(!grid)}>{grid ? "List" : "Grid"}</button>
+      <button aria-pressed={grid} onClick={() => view(!grid)}><Icon of={grid ? Rows3 : LayoutGrid} />{grid ? "List" : "Grid"}</button>
     </div>
   );
 }

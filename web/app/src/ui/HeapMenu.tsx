@@ -1,5 +1,7 @@
+import { Pencil, X } from "lucide";
 import { deleteHeap, renameHeap, type Heap } from "../core/heaps";
 import { go } from "../core/router";
+import { Icon } from "./Icon";
 import { attempt } from "./Toasts";
 
 /** HeapMenu is what the owner of a heap can do with it. */
@@ -17,8 +19,8 @@ export function HeapMenu({ heap }: { heap: Heap }) {
   };
   return (
     <>
-      <button onClick={rename}>Rename</button>
-      <button class="danger" onClick={remove}>Delete</button>
+      <button class="plain" onClick={rename}><Icon of={Pencil} />Rename</button>
+      <button class="plain danger" onClick={remove}><Icon of={X} />Delete</button>
     </>
   );
 }

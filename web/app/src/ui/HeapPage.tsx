@@ -1,4 +1,5 @@
 import { useRef, useState } from "preact/hooks";
+import { FolderPlus, SquarePen, Trash2, Upload, UserPlus } from "lucide";
 import { heapOf, mayEdit, type Block, type Query } from "../core/heaps";
 import { add as addUploads } from "../core/uploads";
 import { blockPath, go, heapPath } from "../core/router";
@@ -7,6 +8,8 @@ import { ArchiveMenu } from "./ArchiveMenu";
 import { EmptyHeap } from "./EmptyHeap";
 import { Filters } from "./Filters";
 import { HeapMenu } from "./HeapMenu";
+import { Icon } from "./Icon";
+import { Menu } from "./Menu";
 import { Cell, nameOf, Row } from "./Rows";
 import { attempt } from "./Toasts";
 import { useFiles } from "./useFiles";
@@ -55,21 +58,23 @@ export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
       <div class="heap-head">
         <h1>{title}</h1>
         <div class="actions">
-          {editable && <button class="main" onClick={() => void make("note")}>New note</button>}
-          {editable && <button onClick={() => void make("folder")}>New folder</button>}
+          {editable && <button class="main" onClick={() => void make("note")}><Icon of={SquarePen} />New note</button>}
+          {editable && <button onClick={() => void make("folder")}><Icon of={FolderPlus} />New folder</button>}
           {editable && (
             <>
-              <button onClick={() => pick.current!.click()}>Upload</button>
+              <button onClick={() => pick.current!.click()}><Icon of={Upload} />Upload</button>
               <input ref={pick} type="file" multiple hidden aria-label="Files to upload" onChange={(e) => { upload([...(e.currentTarget.files ?? [])]); e.currentTarget.value = ""; }} />
             </>
           )}
-          {folder ? <Lazy load={folderMenu} heap={heap} block={folder} />
-            : <>
-                <button onClick={() => setSharing(true)}>Share</button>
-                <a class="button" href={heapPath(heap, "trash")}>Trash</a>
-                {info && <ArchiveMenu heap={info} />}
-                {info?.role === "owner" && <HeapMenu heap={info} />}
-              </>}
+          {!folder && <button onClick={() => setSharing(true)}><Icon of={UserPlus} />Share</button>}
+          <Menu>
+            {folder ? <Lazy load={folderMenu} heap={heap} block={folder} />
+              : <>
+                  {info && <ArchiveMenu heap={info} />}
+                  <a class="button plain" href={heapPath(heap, "trash")}><Icon of={Trash2} />Trash</a>
+                  {info?.role === "owner" && <HeapMenu heap={info} />}
+                </>}
+          </Menu>
         </div>
         {sharing && <Lazy load={shareDialog} heap={heap} close={() => setSharing(false)} />}
       </div>

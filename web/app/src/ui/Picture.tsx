@@ -1,8 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
+import { File, FileText, Film, Image, Music, type IconNode } from "lucide";
 import { thumbHashToDataURL } from "thumbhash";
 import { fromBase64 } from "../core/bytes";
 import type { FileInfo } from "../core/heaps";
 import { thumbnail } from "../core/pictures";
+import { Icon } from "./Icon";
 
 /** pictured says whether a file may have a picture at all. */
 const pictured = (mime: string): boolean => /^(image|video|audio)\/|^application\/pdf$/.test(mime);
@@ -17,7 +19,7 @@ export function Picture({ heap, block, file, size, alt = "" }: { heap: string; b
     return () => void (here = false);
   }, [file.hash, size]);
   const shown = address ?? shadow(file.thumbhash);
-  return shown ? <img class="picture" src={shown} alt={alt} /> : <span class="picture sign" aria-hidden="true">{sign(file.mime)}</span>;
+  return shown ? <img class="picture" src={shown} alt={alt} /> : <span class="picture sign"><Icon of={signOf(file.mime)} /></span>;
 }
 
 function shadow(hash: string | undefined): string | undefined {
@@ -28,7 +30,9 @@ function shadow(hash: string | undefined): string | undefined {
   }
 }
 
-function sign(mime: string): string {
-  const kind = mime.split("/")[0]!;
-  return { image: "🖼", video: "🎞", audio: "♪", text: "📄" }[kind] ?? (mime === "application/pdf" ? "📕" : "📎");
+const signs: Record<string, IconNode> = { image: Image, video: Film, audio: Music, text: FileText };
+
+/** signOf is the icon of a kind of files. */
+export function signOf(mime: string): IconNode {
+  return signs[mime.split("/")[0]!] ?? (mime === "application/pdf" ? FileText : File);
 }

@@ -1,7 +1,9 @@
+import { Folder } from "lucide";
 import type { Block } from "../core/heaps";
 import { tagsOf } from "../core/labels";
 import { blockPath } from "../core/router";
-import { onDay } from "./format";
+import { bytes, onDay } from "./format";
+import { Icon } from "./Icon";
 import { Marked } from "./Marked";
 import { Picture } from "./Picture";
 
@@ -14,11 +16,12 @@ export function Row({ heap, block }: { heap: string; block: Block }) {
   return (
     <a class={`row ${block.file || folder ? "with-picture" : ""}`} href={blockPath(heap, block.block_id)}>
       {block.file && <Picture heap={heap} block={block.block_id} file={block.file} size={128} />}
-      {folder && <span class="picture sign" aria-hidden="true">📁</span>}
+      {folder && <span class="picture sign"><Icon of={Folder} /></span>}
       <span class="row-title"><Marked text={nameOf(block)} ranges={block.title ? block.title_matches : undefined} /></span>
       <time class="quiet" dateTime={new Date(block.updated_at).toISOString()}>{onDay(block.updated_at)}</time>
       <span class="row-text quiet">
         {tags.slice(0, 5).map((tag) => <span key={tag} class="tag">#{tag}</span>)}
+        {block.file && `${bytes(block.file.size)} `}
         {folder && block.children > 0 && `${block.children.toLocaleString()} inside `}
         <Marked text={block.snippet ?? ""} ranges={block.matches} />
       </span>
@@ -31,7 +34,7 @@ export function Cell({ heap, block }: { heap: string; block: Block }) {
   return (
     <a class="cell" href={blockPath(heap, block.block_id)}>
       {block.file ? <Picture heap={heap} block={block.block_id} file={block.file} size={256} />
-        : block.type === "folder" ? <span class="picture sign" aria-hidden="true">📁</span>
+        : block.type === "folder" ? <span class="picture sign"><Icon of={Folder} /></span>
         : <span class="cell-text quiet">{block.snippet}</span>}
       <span class="row-title">{nameOf(block)}</span>
     </a>

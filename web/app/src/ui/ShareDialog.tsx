@@ -1,9 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
+import { X } from "lucide";
 import { call, get, post } from "../core/api";
 import { heapOf, loadHeaps, reach, type Role } from "../core/heaps";
 import { go } from "../core/router";
 import { account } from "../core/session";
 import { Dialog } from "./Dialog";
+import { Icon } from "./Icon";
 import { onDay } from "./format";
 import { attempt, toast } from "./Toasts";
 
@@ -85,7 +87,7 @@ export function ShareDialog({ heap, close }: { heap: string; close: () => void }
               </select>
             ) : <span class="quiet">{m.role === "owner" ? "owner" : roles.find(([r]) => r === m.role)?.[1]}</span>}
             {(owner ? m.role !== "owner" : m.user_id === account.value?.id) && (
-              <button class="plain" aria-label={m.user_id === account.value?.id ? "Leave this heap" : `Remove ${nameOf(m)}`} onClick={() => leave(m)}>✕</button>
+              <button class="plain" aria-label={m.user_id === account.value?.id ? "Leave this heap" : `Remove ${nameOf(m)}`} onClick={() => leave(m)}><Icon of={X} /></button>
             )}
           </li>
         ))}
@@ -121,7 +123,7 @@ export function ShareDialog({ heap, close }: { heap: string; close: () => void }
                   <li key={i.id}>
                     <span class="member-name">{roles.find(([r]) => r === i.role)?.[1]}, until {onDay(i.expires_at)}</span>
                     <span class="quiet">{i.max_uses ? `used ${i.uses} of ${i.max_uses} times` : `used ${i.uses} times`}</span>
-                    <button class="plain" aria-label="Withdraw the link" onClick={() => void change(() => call("DELETE", `${path}/invites/${encodeURIComponent(i.id)}`))}>✕</button>
+                    <button class="plain" aria-label="Withdraw the link" onClick={() => void change(() => call("DELETE", `${path}/invites/${encodeURIComponent(i.id)}`))}><Icon of={X} /></button>
                   </li>
                 ))}
               </ul>

@@ -1,9 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
+import { LogOut, Menu as MenuIcon, Plus, ShieldCheck, User } from "lucide";
 import { heapPath, place, go, type Place } from "../core/router";
 import { addHeap, heaps, loadHeaps } from "../core/heaps";
 import { account, online, server, signOut } from "../core/session";
 import { Lazy } from "./App";
 import { HeapPage } from "./HeapPage";
+import { Icon } from "./Icon";
 import { attempt } from "./Toasts";
 import { Tree } from "./Tree";
 import { Uploads } from "./Uploads";
@@ -51,7 +53,7 @@ export function Shell() {
       <a class="skip" href="#main">Skip to content</a>
       <header class="bar">
         <button class="plain" aria-expanded={menu} aria-controls="menu" onClick={() => setMenu(!menu)}>
-          <span aria-hidden="true">☰</span><span class="sr">Menu</span>
+          <Icon of={MenuIcon} /><span class="sr">Menu</span>
         </button>
         <a class="brand" href="/">{server.value?.name || "heapsync"}</a>
         <Waiting />
@@ -59,9 +61,9 @@ export function Shell() {
       <nav id="menu" class="menu" aria-label="Heaps" onKeyDown={(e) => e.key === "Escape" && setMenu(false)}>
         <Heaps />
         <div class="menu-foot">
-          {account.value?.is_admin && <a href="/admin" aria-current={at.page === "admin" ? "page" : undefined}>Administration</a>}
-          <a href="/account" aria-current={at.page === "account" ? "page" : undefined}>Account</a>
-          <button class="plain" onClick={() => confirm(signOutWarning) && void signOut()}>Sign out</button>
+          {account.value?.is_admin && <a href="/admin" aria-current={at.page === "admin" ? "page" : undefined}><Icon of={ShieldCheck} />Administration</a>}
+          <a href="/account" aria-current={at.page === "account" ? "page" : undefined}><Icon of={User} />Account</a>
+          <button class="plain" onClick={() => confirm(signOutWarning) && void signOut()}><Icon of={LogOut} />Sign out</button>
         </div>
       </nav>
       {menu && <div class="veil" onClick={() => setMenu(false)} />}
@@ -101,7 +103,7 @@ function Heaps() {
 
 function NewHeap() {
   const [name, setName] = useState<string>();
-  if (name === undefined) return <button class="plain" onClick={() => setName("")}>+ New heap</button>;
+  if (name === undefined) return <button class="plain" onClick={() => setName("")}><Icon of={Plus} />New heap</button>;
   const submit = async (e: Event) => {
     e.preventDefault();
     const heap = await attempt(() => addHeap(name.trim() || "Notes"));

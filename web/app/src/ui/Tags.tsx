@@ -1,7 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Doc } from "yjs";
+import { X } from "lucide";
 import { tagsOf } from "../core/labels";
 import { appsOf, setTag } from "../core/tags";
+import { Icon } from "./Icon";
 
 /** Tags are those of a document. */
 export function Tags({ doc, editable }: { doc: Doc; editable: boolean }) {
@@ -27,7 +29,7 @@ export function Tags({ doc, editable }: { doc: Doc; editable: boolean }) {
         {tags.map((tag) => (
           <li key={tag} class="tag">
             #{tag}
-            {editable && <button class="plain" aria-label={`Take the tag ${tag} off`} onClick={() => setTag(doc, tag, false)}>✕</button>}
+            {editable && <button class="plain" aria-label={`Take the tag ${tag} off`} onClick={() => setTag(doc, tag, false)}><Icon of={X} /></button>}
           </li>
         ))}
       </ul>

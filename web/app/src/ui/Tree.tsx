@@ -1,6 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { ChevronDown, ChevronRight } from "lucide";
 import { list, type Block } from "../core/heaps";
 import { blockPath, go } from "../core/router";
+import { Icon } from "./Icon";
 import { nameOf } from "./Rows";
 import { words } from "./Toasts";
 import { useChanges } from "./useListing";
@@ -118,7 +120,7 @@ export function Tree({ heap, current }: { heap: string; current: string }) {
             onKeyDown={(e) => key(e, i)} onFocus={() => setFocus(id)} onClick={() => enter(line)}
           >
             <span class="tree-sign" aria-hidden="true" onClick={(e) => { if (block && opens(block)) { e.stopPropagation(); toggle(id, !open.has(id)); } }}>
-              {block && opens(block) ? (open.has(id) ? "▾" : "▸") : ""}
+              {block && opens(block) && <Icon of={open.has(id) ? ChevronDown : ChevronRight} />}
             </span>
             <span class="heap-name">{block ? nameOf(block) : "More…"}</span>
           </li>

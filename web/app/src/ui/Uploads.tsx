@@ -1,5 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
+import { ChevronDown, ChevronUp, X } from "lucide";
 import { cancel, pause, resume, retry, uploads, type Upload } from "../core/uploads";
+import { Icon } from "./Icon";
 import { bytes, many } from "./format";
 import { attempt } from "./Toasts";
 
@@ -19,7 +21,7 @@ export function Uploads() {
   return (
     <section class="uploads" aria-label="Uploads">
       <button class="plain" aria-expanded={open} onClick={() => setOpen(!open)}>
-        {left > 0 ? `${many(left, "file", "files")} on the way` : "All files are there"} <span aria-hidden="true">{open ? "▾" : "▴"}</span>
+        {left > 0 ? `${many(left, "file", "files")} on the way` : "All files are there"} <Icon of={open ? ChevronDown : ChevronUp} />
       </button>
       {open && <ul>{all.map((u) => <Row key={u.id} upload={u} />)}</ul>}
     </section>
@@ -43,7 +45,7 @@ function Row({ upload }: { upload: Upload }) {
       <span class={`quiet upload-words ${stage === "failed" ? "error" : ""}`}>{words}</span>
       {(stage === "hashing" || stage === "sending" || stage === "waiting") && <button class="plain" aria-label={`Pause ${upload.name}`} onClick={() => pause(upload)}>⏸</button>}
       {(stage === "paused" || stage === "failed") && <button class="plain" aria-label={`Go on with ${upload.name}`} onClick={() => retry(upload)}>▶</button>}
-      {stage !== "done" && <button class="plain" aria-label={`Cancel ${upload.name}`} onClick={() => cancel(upload)}>✕</button>}
+      {stage !== "done" && <button class="plain" aria-label={`Cancel ${upload.name}`} onClick={() => cancel(upload)}><Icon of={X} /></button>}
     </li>
   );
 }
