@@ -28,6 +28,8 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrEmail is ErrInvalid: not an e-mail address of at most 254 bytes.
 	ErrEmail = fmt.Errorf("%w: email must be an e-mail address of at most %d bytes", ErrInvalid, maxEmail)
+	// ErrName is ErrInvalid: not at most 100 characters that can be shown.
+	ErrName = fmt.Errorf("%w: name must be at most %d characters, without invisible ones", ErrInvalid, maxName)
 )
 
 // Counts are numbers of accounts, and of sessions that have not been swept.
@@ -125,6 +127,34 @@ func (s *Service) Demote(ctx context.Context, by Actor, id AccountID) (Account, 
 	})
 }
 
+// Profile is what an account says of itself.
+type Profile struct {
+	Name, Email *string // nil: as it was; "" is none
+}
+
+// SetProfile changes what others see of an account. Errors: ErrNotFound, ErrName, ErrEmail.
+func (s *Service) SetProfile(ctx context.Context, by Actor, id AccountID, p Profile) (Account, error) {
+	if p.Name != nil {
+		if err := checkName(*p.Name); err != nil {
+			return Account{}, err
+		}
+	}
+	if p.Email != nil {
+		if err := checkEmail(*p.Email); err != nil {
+			return Account{}, err
+		}
+	}
+	return s.changeAccount(ctx, EventProfile, by, id, func(a *Account, _ int) error {
+		if p.Name != nil {
+			a.Name = *p.Name
+		}
+		if p.Email != nil {
+			a.Email = *p.Email
+		}
+		return nil
+	})
+}
+
 // Delete ends all sessions of an account and forgets it; if its key logs in again
 // it is as new. Errors: ErrNotFound, ErrLastAdmin.
 func (s *Service) Delete(ctx context.Context, by Actor, id AccountID) error {
@@ -182,7 +212,8 @@ func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 
 const (
 	maxEmail      = 254 // RFC 5321, 4.5.3.1.3
-	maxDeviceName = 100 // characters; it is only shown
+	maxName       = 100 // characters; it is only shown
+	maxDeviceName = 100 // the same
 )
 
 // checkEmail accepts "" and what may be an e-mail address. It is a hint for
@@ -194,6 +225,15 @@ func checkEmail(s string) error {
 	at := strings.IndexByte(s, '@')
 	if at <= 0 || at == len(s)-1 || len(s) > maxEmail || !utf8.ValidString(s) || strings.ContainsFunc(s, notShown) {
 		return ErrEmail
+	}
+	return nil
+}
+
+// checkName accepts what looks like what it is: no line breaks, nothing invisible, no spaces around it.
+func checkName(s string) error {
+	hidden := func(r rune) bool { return r != ' ' && notShown(r) }
+	if utf8.RuneCountInString(s) > maxName || !utf8.ValidString(s) || strings.TrimSpace(s) != s || strings.ContainsFunc(s, hidden) {
+		return ErrName
 	}
 	return nil
 }

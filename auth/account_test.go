@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -97,6 +98,28 @@ func TestBlockedAdminIsAnAdminNoLonger(t *testing.T) {
 	if a = w.must(t)(w.Approve(t.Context(), auth.Actor{}, a.ID)); a.Admin {
 		t.Error("approved as an admin")
 	}
+}
+
+func TestProfile(t *testing.T) {
+	w := newWorld(t)
+	_, out := w.active(t, 1)
+	by := auth.Actor{Account: out.Account.ID, IP: home}
+	text := func(s string) *string { return &s }
+	a := w.must(t)(w.SetProfile(t.Context(), by, by.Account, auth.Profile{Name: text("Ada 李 O’Neill"), Email: text("ada@example.org")}))
+	if a.Name != "Ada 李 O’Neill" || a.Email != "ada@example.org" {
+		t.Errorf("%+v", a)
+	}
+	for _, bad := range []string{" Ada", "Ada\n", "A\u202eda", "A\x00da", "\xff", strings.Repeat("a", 101)} {
+		_, err := w.SetProfile(t.Context(), by, by.Account, auth.Profile{Name: &bad, Email: text("eve@example.org")})
+		want(t, bad, err, auth.ErrName)
+	}
+	_, err := w.SetProfile(t.Context(), by, by.Account, auth.Profile{Name: text("Eve"), Email: text("nobody")})
+	want(t, "email", err, auth.ErrEmail)
+	if a = w.must(t)(w.SetProfile(t.Context(), by, by.Account, auth.Profile{Email: text("")})); a.Name != "Ada 李 O’Neill" || a.Email != "" {
+		t.Errorf("what was refused has changed something: %+v", a)
+	}
+	_, err = w.SetProfile(t.Context(), by, "nobody", auth.Profile{Name: text("Eve")})
+	want(t, "of nobody", err, auth.ErrNotFound)
 }
 
 func TestDeletedAccountStartsAnew(t *testing.T) {

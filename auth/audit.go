@@ -26,6 +26,7 @@ const (
 	EventDemote       EventKind = "demote"
 	EventDelete       EventKind = "delete" // of an account
 	EventGrant        EventKind = "grant"  // a public key was made an admin
+	EventProfile      EventKind = "profile" // an account's name or e-mail address
 	EventSetting      EventKind = "setting"
 )
 

@@ -32,7 +32,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	challenge, err := s.Auth.CreateChallenge(r.Context(), req.PublicKey, req.Email, from)
 	if err != nil {
-		return loginProblem(err)
+		return profileProblem(err)
 	}
 	return writeJSON(w, challengeAnswer{true, challenge})
 }
@@ -76,14 +76,16 @@ func (s *Server) login(r *http.Request, signature func(*loginRequest) string) (a
 	case err == nil:
 		s.limiter.failures.succeeded(key)
 	}
-	return out, loginProblem(err)
+	return out, profileProblem(err)
 }
 
-// loginProblem names the field that is wrong, if it is one.
-func loginProblem(err error) error {
+// profileProblem names the field that is wrong, if it is one of a log-in or of a profile.
+func profileProblem(err error) error {
 	switch {
 	case errors.Is(err, auth.ErrEmail):
 		return badField("email", "must be an e-mail address of at most 254 bytes")
+	case errors.Is(err, auth.ErrName):
+		return badField("name", "must be at most 100 characters, without invisible ones and without spaces around it")
 	case errors.Is(err, auth.ErrServerChallenge):
 		return badField("server_challenge", "must be 16 to 128 characters, base58 or base64url")
 	}
@@ -263,6 +265,25 @@ func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 		Subscriptions: []struct{}{}, Entitlements: []struct{}{}, // a self-hosted server sells nothing
 		Usage: usage, Limits: limits,
 	})
+}
+
+type profileRequest struct {
+	Name  *string `json:"name,omitempty" doc:"what others see, at most 100 characters"`
+	Email *string `json:"email,omitempty"`
+}
+
+func (s *Server) setProfile(w http.ResponseWriter, r *http.Request) error {
+	var req profileRequest
+	if err := readJSON(r, &req); err != nil {
+		return err
+	}
+	id, _ := identityOf(r)
+	a, err := s.Auth.SetProfile(r.Context(), s.actorOf(r), id.Account.ID, auth.Profile{Name: req.Name, Email: req.Email})
+	if err != nil {
+		return profileProblem(err)
+	}
+	id.Account = a
+	return s.me(w, r.WithContext(context.WithValue(r.Context(), identityKey, id)))
 }
 
 // usageJSON is what the heaps that an account owns take up, and the files that it brought

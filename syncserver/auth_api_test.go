@@ -252,3 +252,20 @@ func TestClaimMakesTheFirstAdminByHTTP(t *testing.T) {
 		t.Errorf("used: %s", a.text)
 	}
 }
+
+func TestProfile(t *testing.T) {
+	w := newWorld(t)
+	access, _ := w.login(t, newDevice(1))
+	w.call(t, "PATCH", "/api/me", access, object{"name": "Ada", "email": "ada@example.org"}).want(t, "profile", 200, "")
+	for name, body := range map[string]object{
+		"name": {"name": "A\u202eda"}, "email": {"name": "Eve", "email": "nobody"},
+	} {
+		if a := w.call(t, "PATCH", "/api/me", access, body).want(t, name, 400, "invalid"); a.at("errors.0.field") != name {
+			t.Errorf("%s: %s", name, a.text)
+		}
+	}
+	w.call(t, "PATCH", "/api/me", access, object{"is_admin": true}).want(t, "what nobody gives themselves", 200, "")
+	if a := w.call(t, "GET", "/api/me", access, nil); a.str("name") != "Ada" || a.str("email") != "ada@example.org" || a.json["is_admin"] != false {
+		t.Error(a.text)
+	}
+}

@@ -93,7 +93,7 @@ var heapRoutes = []heapRoute{
 // heaplessRoutes concern no heap, or several at once: they answer for each on its own,
 // which their own tests look at.
 var heaplessRoutes = []string{
-	"POST /api/auth/logout", "GET /api/auth/sessions", "DELETE /api/auth/sessions/{id}", "POST /api/me", "GET /api/me",
+	"POST /api/auth/logout", "GET /api/auth/sessions", "DELETE /api/auth/sessions/{id}", "POST /api/me", "GET /api/me", "PATCH /api/me",
 	"POST /api/sync/push", "POST /api/sync/pull", "POST /api/heaps", "POST /api/workspaces", "POST /api/heap/add", "POST /api/invites/{code}/accept",
 	"POST /api/scan_folder", "POST /api/abort_scan", "GET /api/active_scans", // for administrators besides
 }

@@ -81,6 +81,8 @@ func (s *Server) routes() []route {
 			about{"The same as GET", nil, nil, meAnswer{}}},
 		{"GET /api/me", member, s.me, 0,
 			about{"Who I am, what I use and may use", nil, nil, meAnswer{}}},
+		{"PATCH /api/me", member, s.setProfile, 0,
+			about{"Change my name or e-mail address", nil, profileRequest{}, meAnswer{}}},
 
 		// Administration
 		{"GET /api/admin/users", admin, s.adminUsers, 0,

@@ -1,6 +1,6 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { approved, browser, newHeap, newNote, safe } from "./world.mjs";
+import { approved, browser, device, newHeap, newNote, restore, safe } from "./world.mjs";
 
 let chromium, ada;
 before(async () => {
@@ -59,4 +59,22 @@ test("a link leads to an address, is changed, and is taken off", async () => {
   await link.waitFor({ state: "detached" });
   assert.equal(await page.locator(".ProseMirror").textContent(), "See the manual");
   assert.deepEqual(ada.faults, []);
+});
+
+test("others see one's name beside the cursor", async () => {
+  const { page } = ada;
+  const note = page.url();
+  await page.getByRole("link", { name: "Account" }).click();
+  await page.getByLabel("Your name").fill("Ada");
+  await page.keyboard.press("Enter");
+  await page.getByText("Others see your new name").waitFor();
+  await page.goto(note);
+  const tablet = await device(chromium);
+  await restore(tablet.page, ada.phrase);
+  await tablet.page.goto(note);
+  await tablet.page.getByText("See the manual").waitFor();
+  await page.getByText("See the manual").click();
+  await tablet.page.locator(".caret-name", { hasText: "Ada" }).waitFor();
+  assert.deepEqual([...ada.faults, ...tablet.faults], []);
+  await tablet.context.close();
 });

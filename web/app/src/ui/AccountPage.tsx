@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { call, get } from "../core/api";
 import { reach } from "../core/heaps";
-import { account, server } from "../core/session";
+import { account, server, type Account } from "../core/session";
 import { bytes, when } from "./format";
 import { theme, type Theme } from "./theme";
-import { attempt } from "./Toasts";
+import { attempt, toast } from "./Toasts";
 import { useTitle } from "./useTitle";
 
 interface Session {
@@ -14,6 +14,29 @@ interface Session {
   last_seen_at: number;
   ip: string;
   current: boolean;
+}
+
+/** Name is what others see beside one's cursor and in a heap's members. */
+function Name() {
+  const me = account.value;
+  const [name, setName] = useState(me?.name ?? "");
+  useEffect(() => setName(me?.name ?? ""), [me?.name]);
+  const store = (e: Event) => {
+    e.preventDefault();
+    void attempt(async () => {
+      account.value = await reach(() => call<Account>("PATCH", "/api/me", { name: name.trim() }));
+      toast("Others see your new name when they come by next.");
+    });
+  };
+  return (
+    <form class="by-key short" onSubmit={store}>
+      <label>
+        Your name
+        <input value={name} maxLength={100} autoComplete="name" placeholder={me?.public_key.slice(0, 8)} onInput={(e) => setName(e.currentTarget.value)} />
+      </label>
+      <button disabled={name.trim() === (me?.name ?? "")}>Change</button>
+    </form>
+  );
 }
 
 /** AccountPage is about oneself: the key, the devices, how the app looks. */
@@ -36,6 +59,7 @@ export function AccountPage() {
         <dt>Server</dt><dd>{server.value?.name} {server.value?.version}</dd>
         <dt>Server key</dt><dd class="key">{server.value?.public_key}</dd>
       </dl>
+      <Name />
       <h2>Looks</h2>
       <label class="short">
         Colours
