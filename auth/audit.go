@@ -24,8 +24,8 @@ const (
 	EventBlock        EventKind = "block"
 	EventPromote      EventKind = "promote"
 	EventDemote       EventKind = "demote"
-	EventDelete       EventKind = "delete" // of an account
-	EventGrant        EventKind = "grant"  // a public key was made an admin
+	EventDelete       EventKind = "delete"  // of an account
+	EventGrant        EventKind = "grant"   // a public key was made an admin
 	EventProfile      EventKind = "profile" // an account's name or e-mail address
 	EventSetting      EventKind = "setting"
 )

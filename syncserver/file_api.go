@@ -150,6 +150,10 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, download bool
 	disposition := "inline"
 	// A page that is only shown needs what it consists of, and nothing else.
 	h.Set("Content-Security-Policy", "default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+	if kind == "application/pdf" { // the app shows it in a frame, where browsers let nothing of it run
+		h.Set("Content-Security-Policy", "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'")
+		h.Set("X-Frame-Options", "SAMEORIGIN")
+	}
 	if active(kind) {
 		h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
 		download = true

@@ -183,6 +183,10 @@ func TestActiveFilesCannotRun(t *testing.T) {
 		if strings.HasPrefix(disposition, "attachment") != tt.active || strings.Contains(csp, "sandbox") != tt.active || strings.Contains(csp, "script-src") || !strings.Contains(csp, "default-src 'none'") {
 			t.Errorf("%s: %s, %s", tt.name, disposition, csp)
 		}
+		framed := strings.Contains(csp, "frame-ancestors 'self'") && a.header.Get("X-Frame-Options") == "SAMEORIGIN"
+		if document := tt.name == "a.pdf"; framed != document || !document && (a.header.Get("X-Frame-Options") != "DENY" || !strings.Contains(csp, "frame-ancestors 'none'")) {
+			t.Errorf("%s: %s, %s", tt.name, csp, a.header.Get("X-Frame-Options"))
+		}
 		a = s.raw(t, "ada", "/api/file/"+block+"/raw/x?download=1")
 		if _, params, err := mime.ParseMediaType(a.header.Get("Content-Disposition")); err != nil || params["filename"] != tt.name || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment") {
 			t.Errorf("%s is saved as %q, %v", tt.name, params["filename"], err)

@@ -71,3 +71,26 @@ test("a video seeks, and shows a picture of itself in lists", async (t) => {
   assert.deepEqual(at, [15, 320]);
   assert.deepEqual(ada.faults, []);
 });
+
+test("a document is shown on its page", async (t) => {
+  const { page } = ada;
+  if (!(await page.evaluate(() => navigator.pdfViewerEnabled))) return t.skip("this browser shows no documents");
+  await page.locator(".crumbs a").first().click();
+  const parts = ["<</Type/Catalog/Pages 2 0 R>>", "<</Type/Pages/Kids[3 0 R]/Count 1>>", "<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]>>"];
+  let text = "%PDF-1.4\n";
+  const at = parts.map((part, i) => {
+    const from = text.length;
+    text += `${i + 1} 0 obj${part}endobj\n`;
+    return from;
+  });
+  const table = `xref\n0 4\n0000000000 65535 f \n${at.map((n) => `${String(n).padStart(10, "0")} 00000 n \n`).join("")}trailer<</Size 4/Root 1 0 R>>\nstartxref\n${text.length}\n%%EOF\n`;
+  await page.getByLabel("Files to upload").setInputFiles({ name: "Manual.pdf", mimeType: "application/pdf", buffer: Buffer.from(text + table) });
+  await page.getByRole("link", { name: /Manual\.pdf/ }).click();
+  const loaded = page.waitForResponse((r) => /Manual\.pdf/.test(r.url()) && r.status() === 200);
+  const frame = page.locator("iframe.document");
+  await frame.waitFor();
+  const answer = await loaded;
+  assert.equal(answer.headers()["x-frame-options"], "SAMEORIGIN");
+  await (await (await frame.elementHandle()).contentFrame()).waitForLoadState();
+  assert.deepEqual(ada.faults, []);
+});

@@ -55,3 +55,16 @@ test("over plain http the app says once what https would add", async () => {
   assert.deepEqual(tv.faults, []);
   await tv.context.close();
 });
+
+test("one search finds what is in any heap", async () => {
+  const { page } = ada;
+  await page.getByRole("link", { name: "heapsync" }).click();
+  await page.getByRole("searchbox", { name: "Search all heaps" }).fill("basil");
+  await page.getByRole("link", { name: /Basil.*Demo/ }).waitFor();
+  await page.getByRole("link", { name: /Basil.*Copy/ }).waitFor();
+  await page.getByRole("searchbox", { name: "Search all heaps" }).fill("nowhere to be found");
+  await page.getByText("Nothing found.").waitFor();
+  await page.getByRole("searchbox", { name: "Search all heaps" }).fill("");
+  await page.locator(".heap-card").first().waitFor();
+  assert.deepEqual(ada.faults, []);
+});

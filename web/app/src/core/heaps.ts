@@ -145,6 +145,20 @@ export async function list(heap: string, query: Query, cursor: string | null, li
   }
 }
 
+/** Found is a block of any heap. */
+export type Found = Block & { heap_id: string };
+
+/** search finds the hundred best blocks of all heaps; without a network, among those that were seen here. */
+export async function search(query: string): Promise<Found[]> {
+  try {
+    return (await reach(() => api.post<{ blocks: Found[] }>("/api/search", { query }))).blocks;
+  } catch (err) {
+    if (!(err instanceof api.Offline)) throw err;
+    const lists = await Promise.all((heaps.value ?? []).map(async ({ id }) => (await known(id, { query })).map((b) => ({ ...b, heap_id: id }))));
+    return lists.flat().slice(0, 100);
+  }
+}
+
 /** asked is a query as the server takes it: it finds tags as it finds words, and others that have the word as well. */
 function asked({ tag, ...query }: Query): Query {
   if (!tag || !/[\p{L}\p{N}\p{So}]/u.test(tag)) return query;

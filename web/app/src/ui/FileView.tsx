@@ -60,10 +60,17 @@ function Shown({ file, address, poster, heap, block }: Shows) {
     return <audio controls preload="metadata" src={address} onError={() => setFailed(true)} />;
   }
   if (plain.test(file.mime) && !failed) return <img class="shown" src={address} alt={file.name} onError={() => setFailed(true)} />;
+  if (file.mime === "application/pdf" && !failed) {
+    return (
+      <>
+        {navigator.pdfViewerEnabled ? <iframe class="document" src={address} title={file.name} /> : <Picture heap={heap} block={block} file={file} size={2048} alt={file.name} />}
+        <a href={address} target="_blank" rel="noopener">Open the document in a tab of its own</a>
+      </>
+    );
+  }
   return (
     <>
       <Picture heap={heap} block={block} file={file} size={2048} alt={file.name} />
-      {file.mime === "application/pdf" && <a class="button" href={address} target="_blank" rel="noopener">Open the document</a>}
       {failed && <p class="quiet">This browser cannot show it. Download it, or play it with another program.</p>}
     </>
   );

@@ -9,8 +9,8 @@ import { Picture } from "./Picture";
 
 export const nameOf = (block: Block): string => block.title || block.file?.name || "Untitled";
 
-/** Row is a block in a list. */
-export function Row({ heap, block }: { heap: string; block: Block }) {
+/** Row is a block in a list, with the place where it lies if that is not clear. */
+export function Row({ heap, block, place }: { heap: string; block: Block; place?: string }) {
   const tags = tagsOf(block.apps);
   const folder = block.type === "folder";
   return (
@@ -18,7 +18,7 @@ export function Row({ heap, block }: { heap: string; block: Block }) {
       {block.file && <Picture heap={heap} block={block.block_id} file={block.file} size={128} />}
       {folder && <span class="picture sign"><Icon of={Folder} /></span>}
       <span class="row-title"><Marked text={nameOf(block)} ranges={block.title ? block.title_matches : undefined} /></span>
-      <time class="quiet" dateTime={new Date(block.updated_at).toISOString()}>{onDay(block.updated_at)}</time>
+      <span class="row-end quiet">{place && `${place} · `}<time dateTime={new Date(block.updated_at).toISOString()}>{onDay(block.updated_at)}</time></span>
       <span class="row-text quiet">
         {tags.slice(0, 5).map((tag) => <span key={tag} class="tag">#{tag}</span>)}
         {block.file && `${bytes(block.file.size)} `}

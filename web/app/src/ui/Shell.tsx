@@ -1,17 +1,18 @@
 import { useEffect, useState } from "preact/hooks";
-import { LogOut, Menu as MenuIcon, Plus, ShieldCheck, User } from "lucide";
-import { heapPath, place, go, type Place } from "../core/router";
-import { addHeap, heaps, loadHeaps } from "../core/heaps";
+import { LogOut, Menu as MenuIcon, ShieldCheck, User } from "lucide";
+import { heapPath, place, type Place } from "../core/router";
+import { heaps, loadHeaps } from "../core/heaps";
 import { account, online, server, signOut } from "../core/session";
 import { Lazy } from "./App";
 import { HeapPage } from "./HeapPage";
+import { HomePage } from "./HomePage";
 import { Icon } from "./Icon";
+import { NewHeap } from "./NewHeap";
 import { attempt } from "./Toasts";
 import { Tree } from "./Tree";
 import { Uploads } from "./Uploads";
 import { PlainHttp } from "./PlainHttp";
 import { useArrival } from "./useArrival";
-import { useTitle } from "./useTitle";
 import { Waiting } from "./Waiting";
 import "./shell.css";
 
@@ -37,7 +38,7 @@ function Page({ at }: { at: Place }) {
     case "admin":
       return <Lazy key="admin" load={adminPage} view={at.view} />;
     case "home":
-      return <Home />;
+      return <HomePage />;
   }
 }
 
@@ -98,49 +99,5 @@ function Heaps() {
       </ul>
       <NewHeap />
     </>
-  );
-}
-
-function NewHeap() {
-  const [name, setName] = useState<string>();
-  if (name === undefined) return <button class="plain" onClick={() => setName("")}><Icon of={Plus} />New heap</button>;
-  const submit = async (e: Event) => {
-    e.preventDefault();
-    const heap = await attempt(() => addHeap(name.trim() || "Notes"));
-    if (!heap) return;
-    setName(undefined);
-    go(heapPath(heap.id));
-  };
-  return (
-    <form class="new-heap" onSubmit={submit}>
-      <label>
-        Name of the heap
-        <input autoFocus ref={(el) => el?.focus()} name="heap" value={name} maxLength={200} onInput={(e) => setName(e.currentTarget.value)} onKeyDown={(e) => e.key === "Escape" && setName(undefined)} />
-      </label>
-      <button class="main">Create</button>
-      <button type="button" onClick={() => setName(undefined)}>Cancel</button>
-    </form>
-  );
-}
-
-function Home() {
-  useTitle("");
-  if (!heaps.value) return <p class="loading" aria-busy="true" />;
-  return (
-    <section class="home">
-      <h1>{heaps.value.length > 0 ? "Your heaps" : "Welcome"}</h1>
-      {heaps.value.length === 0 && <p>A heap holds notes and files, and is shared as a whole. Make the first one.</p>}
-      <ul class="cards">
-        {heaps.value.map((heap) => (
-          <li key={heap.id}>
-            <a class="heap-card" href={heapPath(heap.id)}>
-              <strong>{heap.name || "Untitled"}</strong>
-              <span class="quiet">{heap.blocks === 1 ? "1 block" : `${heap.blocks} blocks`} · {heap.role}</span>
-            </a>
-          </li>
-        ))}
-      </ul>
-      {heaps.value.length === 0 && <NewHeap />}
-    </section>
   );
 }
