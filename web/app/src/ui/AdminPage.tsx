@@ -1,13 +1,18 @@
 import { account } from "../core/session";
+import { Health } from "./admin/Health";
 import { Log } from "./admin/Log";
 import { People } from "./admin/People";
-import { Server } from "./admin/Server";
+import { Scans } from "./admin/Scans";
 import { SettingsForm } from "./admin/SettingsForm";
+import { Storage } from "./admin/Storage";
 import { useTitle } from "./useTitle";
+import "./admin/admin.css";
 
 const views: [string, string, () => preact.JSX.Element][] = [
   ["", "People", () => <People />],
-  ["server", "Server", () => <Server />],
+  ["health", "Health", () => <Health />],
+  ["scans", "Scans", () => <Scans />],
+  ["storage", "Storage", () => <Storage />],
   ["settings", "Settings", () => <SettingsForm />],
   ["log", "Log", () => <Log />],
 ];

@@ -8,6 +8,7 @@ import { ArchiveMenu } from "./ArchiveMenu";
 import { EmptyHeap } from "./EmptyHeap";
 import { Filters } from "./Filters";
 import { HeapMenu } from "./HeapMenu";
+import { HeapStats } from "./HeapStats";
 import { Icon } from "./Icon";
 import { Menu } from "./Menu";
 import { Cell, nameOf, Row } from "./Rows";
@@ -72,6 +73,7 @@ export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
               : <>
                   {info && <ArchiveMenu heap={info} />}
                   <a class="button plain" href={heapPath(heap, "trash")}><Icon of={Trash2} />Trash</a>
+                  <HeapStats heap={heap} />
                   {info?.role === "owner" && <HeapMenu heap={info} />}
                 </>}
           </Menu>

@@ -28,7 +28,7 @@ export function Log() {
   return (
     <>
       <div class="scroll" tabIndex={0} role="region" aria-label="What happened">
-        <table>
+        <table class="log">
           <thead><tr><th>When</th><th>What</th><th>Who</th><th>From</th><th>More</th></tr></thead>
           <tbody>
             {events.map((e) => (

@@ -1,40 +1,28 @@
 import { useEffect, useState } from "preact/hooks";
-import { get, post } from "../../core/api";
+import { nameOf, usersAfter, type User } from "../../core/admin";
+import { post } from "../../core/api";
 import { reach } from "../../core/heaps";
 import { account } from "../../core/session";
 import { bytes, many, when } from "../format";
 import { attempt } from "../Toasts";
-
-interface User {
-  id: string;
-  public_key: string;
-  email: string;
-  name: string;
-  status: "pending" | "active" | "blocked";
-  is_admin: boolean;
-  created_at: number;
-  last_seen_at: number | null;
-  usage: { storage_bytes: number; heaps: number };
-}
 
 /** People lets accounts in, and locks them out. */
 export function People() {
   const [users, setUsers] = useState<User[]>();
   const [next, setNext] = useState<string | null>(null);
   const load = (cursor: string | null) => attempt(async () => {
-    const page = await reach(() => get<{ users: User[]; next_cursor: string | null }>(`/api/admin/users?limit=200${cursor ? "&cursor=" + encodeURIComponent(cursor) : ""}`));
+    const page = await usersAfter(cursor);
     setUsers((known) => (cursor ? [...(known ?? []), ...page.users] : page.users));
     setNext(page.next_cursor);
   });
   useEffect(() => void load(null), []);
   const act = (user: User, what: string) => attempt(async () => {
-    await reach(() => post(`/api/admin/users/${encodeURIComponent(user.id)}/${what}`));
-    await load(null);
+    const { user: now } = await reach(() => post<{ user: User }>(`/api/admin/users/${encodeURIComponent(user.id)}/${what}`));
+    setUsers((known) => known?.map((u) => (u.id === now.id ? now : u)));
   });
   if (!users) return <p class="loading" aria-busy="true" />;
   const waiting = users.filter((u) => u.status === "pending");
   const rest = users.filter((u) => u.status !== "pending");
-  const name = (u: User): string => u.name || u.email || `${u.public_key.slice(0, 12)}…`;
   return (
     <>
       <h2>Waiting</h2>
@@ -43,24 +31,25 @@ export function People() {
         {waiting.map((u) => (
           <li key={u.id}>
             <span class="member-name"><span class="key">{u.public_key}</span><br /><span class="quiet">{[u.email, `since ${when(u.created_at)}`].filter(Boolean).join(" · ")}</span></span>
-            <button class="main" onClick={() => void act(u, "approve")} aria-label={`Approve ${name(u)}`}>Approve</button>
-            <button class="danger" onClick={() => void act(u, "block")} aria-label={`Block ${name(u)}`}>Block</button>
+            <button class="main" onClick={() => void act(u, "approve")} aria-label={`Approve ${nameOf(u)}`}>Approve</button>
+            <button class="danger" onClick={() => void act(u, "block")} aria-label={`Block ${nameOf(u)}`}>Block</button>
           </li>
         ))}
       </ul>
       <h2>Accounts</h2>
+      <p class="quiet">To block an account signs all of its devices out at once. <a href="/account">Your own devices</a> can be signed out one by one.</p>
       <ul class="members">
         {rest.map((u) => (
           <li key={u.id}>
             <span class="member-name">
-              <strong title={u.public_key}>{name(u)}</strong>{u.is_admin && " · administrator"}{u.status === "blocked" && " · blocked"}<br />
+              <strong title={u.public_key}>{nameOf(u)}</strong>{u.id === account.value?.id && " (you)"}{u.is_admin && " · administrator"}{u.status === "blocked" && <> <span class="badge bad">blocked</span></>}<br />
               <span class="quiet">{many(u.usage.heaps, "heap", "heaps")}, {bytes(u.usage.storage_bytes)}{u.last_seen_at ? ` · seen ${when(u.last_seen_at)}` : ""}</span>
             </span>
             {u.id !== account.value?.id && (
               <>
-                {u.status === "blocked" ? <button onClick={() => void act(u, "approve")} aria-label={`Let ${name(u)} in again`}>Unblock</button>
-                  : <button class="danger" onClick={() => void act(u, "block")} aria-label={`Block ${name(u)}`}>Block</button>}
-                {u.status === "active" && <button onClick={() => void act(u, u.is_admin ? "demote" : "promote")}>{u.is_admin ? "Demote" : "Make administrator"}</button>}
+                {u.status === "blocked" ? <button onClick={() => void act(u, "approve")} aria-label={`Unblock ${nameOf(u)}`}>Unblock</button>
+                  : <button class="danger" onClick={() => void act(u, "block")} aria-label={`Block ${nameOf(u)}`}>Block</button>}
+                {u.status === "active" && <button onClick={() => void act(u, u.is_admin ? "demote" : "promote")} aria-label={u.is_admin ? `Demote ${nameOf(u)}` : `Make administrator: ${nameOf(u)}`}>{u.is_admin ? "Demote" : "Make administrator"}</button>}
               </>
             )}
           </li>

@@ -15,7 +15,6 @@ interface Settings {
   name: string;
   mode: "open" | "approval" | "closed";
   limits: Limits;
-  scan_roots: string[];
 }
 
 const limitNames: [keyof Limits, string][] = [
@@ -34,7 +33,8 @@ export function SettingsForm() {
   const save = (e: Event) => {
     e.preventDefault();
     void attempt(async () => {
-      setSettings(await reach(() => call<Settings>("PUT", "/api/admin/settings", settings)));
+      const { name, mode, limits } = settings;
+      setSettings(await reach(() => call<Settings>("PUT", "/api/admin/settings", { name, mode, limits })));
       toast("Saved.");
     });
   };
@@ -59,12 +59,6 @@ export function SettingsForm() {
           </label>
         ))}
       </fieldset>
-      <label>
-        Folders on the server that may be scanned, one a line
-        <textarea rows={3} value={settings.scan_roots.join("\n")} spellcheck={false}
-          onInput={(e) => setSettings({ ...settings, scan_roots: e.currentTarget.value.split("\n") })}
-          onBlur={() => setSettings({ ...settings, scan_roots: settings.scan_roots.map((r) => r.trim()).filter(Boolean) })} />
-      </label>
       <button class="main">Save</button>
     </form>
   );
