@@ -188,6 +188,20 @@ test("charts say what takes up how much, and when there was something to do", as
   await dialog.getByRole("button", { name: "Close" }).click();
 });
 
+test("a heap that its owner has deleted is brought back", async () => {
+  const { page } = ada;
+  await newHeap(page, "Attic");
+  await page.getByRole("button", { name: "More" }).click();
+  page.once("dialog", (d) => d.accept());
+  await page.getByRole("button", { name: "Delete" }).click();
+  const heap = page.getByRole("navigation", { name: "Heaps" }).getByRole("link", { name: /Attic/ });
+  await heap.waitFor({ state: "detached" });
+  await open(page, "Storage");
+  await page.getByRole("button", { name: "Bring back Attic" }).click();
+  await heap.waitFor();
+  await page.getByRole("button", { name: "Bring back Attic" }).waitFor({ state: "detached" });
+});
+
 test("health says what is wrong, and that nothing is", async () => {
   const { page } = ada;
   const answer = (status, parts) => page.route("**/api/health", (route) => route.fulfill({ status, json: { server: { status: "ok" }, database: { status: "ok", latency_ms: 0.4 }, storage: { status: "ok" }, media: { status: "ok", formats: ["png"], missing: [] }, ...parts } }));

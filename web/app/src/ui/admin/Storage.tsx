@@ -5,6 +5,7 @@ import { diskOf, diskParts, heapStats, type HeapStats } from "../../core/stats";
 import { Amounts, Days, type Day } from "../Charts";
 import { bytes, many } from "../format";
 import { attempt } from "../Toasts";
+import { DeletedHeaps } from "./DeletedHeaps";
 
 /** shown accounts and heaps have a bar. */
 const shown = 30;
@@ -44,6 +45,7 @@ export function Storage() {
           <Days caption="Edits by day" days={together(known.heaps.map(([, s]) => s.activity))} />
         </>
       )}
+      <DeletedHeaps />
     </>
   );
 }
