@@ -20,12 +20,16 @@ type ContentsRequest struct {
 	Sort   string
 	Limit  int
 	Cursor string // a page's Next; "": the first page
+	// Skip is how many blocks to leave out before the page, in place of a Cursor. Only
+	// lists without a Query can be entered anywhere.
+	Skip *int
 }
 
 // Contents is a page of blocks.
 type Contents struct {
 	Blocks []Summary
 	Next   string // "": this is the last page
+	Total  *int64 // how many there are on all pages, if the request has Skip
 }
 
 // Summary is a block in a list.
@@ -38,6 +42,7 @@ type Summary struct {
 // Errors of lists. They are ErrInvalid.
 var (
 	ErrCursor = fmt.Errorf("cursor must be a next_cursor of the same request: %w", ErrInvalid)
+	ErrSkip   = fmt.Errorf("skip must be 0 or more, and is neither for a query nor together with a cursor: %w", ErrInvalid)
 	ErrSort   = fmt.Errorf("sort must be updated_at, created_at, title or size, with - or + before it or not: %w", ErrInvalid)
 )
 
@@ -53,6 +58,9 @@ func (in *Instance) Contents(ctx context.Context, user UserID, req ContentsReque
 	by, descending, err := parseSort(req.Sort)
 	if err != nil {
 		return Contents{}, err
+	}
+	if req.Skip != nil && (*req.Skip < 0 || req.Query != "" || req.Cursor != "") {
+		return Contents{}, ErrSkip
 	}
 	if err := in.Require(ctx, user, req.Heap, RoleViewer); err != nil {
 		return Contents{}, err
@@ -70,11 +78,19 @@ func (in *Instance) Contents(ctx context.Context, user UserID, req ContentsReque
 	if by == "" {
 		by, descending = ByUpdated, true
 	}
-	entries, err := in.index.List(ctx, Listing{Filter: req.Filter, By: by, Descending: descending, After: after, Limit: req.Limit + 1})
+	var page Contents
+	l := Listing{Filter: req.Filter, By: by, Descending: descending, After: after, Limit: req.Limit + 1}
+	if req.Skip != nil {
+		counts, err := in.index.Count(ctx, req.Filter)
+		if err != nil {
+			return Contents{}, in.indexError(err)
+		}
+		l.Skip, page.Total = *req.Skip, &counts.Total
+	}
+	entries, err := in.index.List(ctx, l)
 	if err != nil {
 		return Contents{}, in.indexError(err)
 	}
-	var page Contents
 	for _, e := range entries[:min(len(entries), req.Limit)] {
 		page.Blocks = append(page.Blocks, Summary{Entry: e})
 	}

@@ -99,6 +99,7 @@ type Listing struct {
 	By         SortKey
 	Descending bool
 	After      *Place // nil: from the beginning
+	Skip       int    // how many to leave out at the beginning, in place of After
 	Limit      int
 }
 
@@ -169,7 +170,7 @@ type IndexWriter interface {
 
 // IndexLists answers what lists ask. What it costs does not grow with the heap.
 type IndexLists interface {
-	// List returns at most Limit entries.
+	// List returns at most Limit entries, and none if Skip is all there are.
 	List(ctx context.Context, l Listing) ([]Entry, error)
 	// Count counts what a filter meets.
 	Count(ctx context.Context, f Filter) (Counts, error)

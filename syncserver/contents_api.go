@@ -45,10 +45,11 @@ func toSummaryJSON(e *blocks.Entry) summaryJSON {
 type contentsAnswer struct {
 	Blocks     []summaryJSON `json:"blocks"`
 	NextCursor *string       `json:"next_cursor" doc:"null at the end"`
+	Total      *int64        `json:"total,omitempty" doc:"how many there are on all pages, if skip was given"`
 }
 
 func toContentsAnswer(c blocks.Contents) contentsAnswer {
-	answer := contentsAnswer{Blocks: make([]summaryJSON, len(c.Blocks)), NextCursor: orNull(c.Next)}
+	answer := contentsAnswer{Blocks: make([]summaryJSON, len(c.Blocks)), NextCursor: orNull(c.Next), Total: c.Total}
 	for i := range c.Blocks {
 		b := &c.Blocks[i]
 		s := toSummaryJSON(&b.Entry)
@@ -101,6 +102,8 @@ func listProblem(err error) error {
 	switch {
 	case errors.Is(err, blocks.ErrCursor):
 		return badField("cursor", "must be a next_cursor that this server gave to the same request")
+	case errors.Is(err, blocks.ErrSkip):
+		return badField("skip", "must be 0 or more, without a query and without a cursor")
 	case errors.Is(err, blocks.ErrSort):
 		return badField("sort", "must be updated_at, created_at, title or size, with - or + before it or not")
 	case errors.Is(err, blocks.ErrQuery):
@@ -114,6 +117,7 @@ type contentsRequest struct {
 	Sort   string          `json:"sort,omitempty" doc:"updated_at, created_at, size (the last or largest first), or title (from A on); - before it is descending, + ascending. Without it updated_at, or with a query what matches best"`
 	Limit  json.RawMessage `json:"limit,omitempty" doc:"1 to 1000; 100 if not given"`
 	Cursor string          `json:"cursor,omitempty" doc:"the next_cursor of the page before"`
+	Skip   *int            `json:"skip,omitempty" doc:"how many blocks come before the page, in place of a cursor; not with a query. The answer has total then, also for 0"`
 }
 
 // heapContents lists a heap's blocks.
@@ -131,7 +135,7 @@ func (s *Server) heapContents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page, err := s.Blocks.Contents(r.Context(), userOf(r), blocks.ContentsRequest{
-		Filter: f, Query: req.Query, Sort: req.Sort, Limit: limit, Cursor: req.Cursor,
+		Filter: f, Query: req.Query, Sort: req.Sort, Limit: limit, Cursor: req.Cursor, Skip: req.Skip,
 	})
 	if err != nil {
 		return listProblem(err)

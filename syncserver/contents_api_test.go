@@ -280,6 +280,7 @@ func TestListsRefuseWhatTheyDoNotKnow(t *testing.T) {
 		"trashed": {{"heap_id": "h", "trashed": "yes"}},
 		"sort":    {{"heap_id": "h", "sort": "name"}, {"heap_id": "h", "sort": "-"}, {"heap_id": "h", "sort": "title; DROP"}},
 		"limit":   {{"heap_id": "h", "limit": 0}, {"heap_id": "h", "limit": "x"}},
+		"skip":    {{"heap_id": "h", "skip": -1}, {"heap_id": "h", "skip": "x"}, {"heap_id": "h", "skip": 0, "query": "one"}, {"heap_id": "h", "skip": 1, "cursor": first}},
 		"cursor": {{"heap_id": "h", "cursor": "x"}, {"heap_id": "h", "cursor": "bm9wZQ"}, {"heap_id": "h", "cursor": first, "sort": "title"},
 			{"heap_id": "h", "cursor": first, "trashed": true}, {"heap_id": "h", "cursor": found}, {"heap_id": "h", "query": "one", "cursor": first}},
 	} {
@@ -293,6 +294,34 @@ func TestListsRefuseWhatTheyDoNotKnow(t *testing.T) {
 	for _, path := range []string{"/api/heap", "/api/heap_count", "/api/search"} {
 		s.as(t, "bob", "POST", path, object{"heap_id": "h", "query": "one"}).want(t, path+" by a stranger", 404, "not_found")
 		s.as(t, "ada", "POST", path, object{"heap_id": "nowhere", "query": "one"}).want(t, path+" of no heap", 404, "not_found")
+	}
+}
+
+func TestListsCanBeEnteredAnywhere(t *testing.T) {
+	s := newShared(t)
+	var notes []note
+	for i := range 25 {
+		notes = append(notes, note{fmt.Sprintf("b%02d", i), ydoc.Object{field("title", fmt.Sprintf("Title %02d", i)), field("parent", fmt.Sprint("p", i%5))}, ""})
+	}
+	s.put(t, "ada", "h", notes...)
+	list := func(body object, want string, total float64) answer {
+		t.Helper()
+		body["heap_id"], body["sort"] = "h", "title"
+		a := s.as(t, "ada", "POST", "/api/heap", body).want(t, fmt.Sprint(body), 200, "")
+		if got := strings.Join(a.ids(t), " "); got != want || a.at("total") != total {
+			t.Errorf("%v: %s of %v, want %s of %v", body, got, a.at("total"), want, total)
+		}
+		return a
+	}
+	list(object{"skip": 0, "limit": 2}, "b00 b01", 25)
+	list(object{"skip": 23, "limit": 5}, "b23 b24", 25)
+	list(object{"skip": 25}, "", 25)
+	list(object{"skip": math.MaxInt32}, "", 25)
+	list(object{"skip": 3, "parent": "p1"}, "b16 b21", 5)
+	a := list(object{"skip": 10, "limit": 2}, "b10 b11", 25)
+	next := s.as(t, "ada", "POST", "/api/heap", object{"heap_id": "h", "sort": "title", "limit": 2, "cursor": a.str("next_cursor")}).want(t, "next", 200, "")
+	if got := strings.Join(next.ids(t), " "); got != "b12 b13" || next.at("total") != nil {
+		t.Errorf("the page after is %s of %v", got, next.at("total"))
 	}
 }
 

@@ -78,7 +78,8 @@ var sortColumns = map[blocks.SortKey][2]string{
 }
 
 // listQuery returns the query of a list with and without a place to go on from. Its
-// arguments are the scope, the place's value and ID if there is one, and the limit.
+// arguments are the scope, the place's value and ID or else how many to skip if there
+// are such, and the limit.
 func listQuery(l blocks.Listing) (string, error) {
 	sort, ok := sortColumns[l.By]
 	if !ok {
@@ -92,6 +93,10 @@ func listQuery(l blocks.Listing) (string, error) {
 	after := ""
 	if l.After != nil {
 		after = fmt.Sprintf(" AND (b.%s, b.id) %s (?, ?)", sort[0], beyond)
+	} else if l.Skip > 0 {
+		// What is left out is counted in the index alone, without a look at its rows.
+		after = fmt.Sprintf(` AND (b.%[1]s, b.id) %[2]s= (SELECT p.%[1]s, p.id FROM blocks p INDEXED BY %[3]s%[4]s
+			WHERE p.%[5]s = ?1 ORDER BY p.%[1]s%[6]s, p.id%[6]s LIMIT 1 OFFSET ?)`, sort[0], beyond, index, sort[1], scope, order)
 	}
 	// The join is made last, a row at a time: the heap is the same in all of them.
 	return fmt.Sprintf(`SELECT %s FROM blocks b INDEXED BY %s%s CROSS JOIN heaps ON heaps.id = b.heap
@@ -113,6 +118,8 @@ func (x *Index) List(ctx context.Context, l blocks.Listing) (list []blocks.Entry
 		args := []any{id}
 		if l.After != nil {
 			args = append(args, l.After.Value, l.After.ID)
+		} else if l.Skip > 0 {
+			args = append(args, l.Skip)
 		}
 		list, err = scanEntries(r.QueryContext(ctx, query, append(args, l.Limit)...))
 		return err

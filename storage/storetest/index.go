@@ -253,6 +253,9 @@ func testLists(b *indexBench) {
 	}{
 		{blocks.Listing{Filter: h, By: blocks.ByUpdated, Descending: true}, "d c a"},
 		{blocks.Listing{Filter: h, By: blocks.ByUpdated}, "a c d"},
+		{blocks.Listing{Filter: h, By: blocks.ByUpdated, Skip: 1}, "c d"},
+		{blocks.Listing{Filter: h, By: blocks.ByUpdated, Skip: 1, Limit: 1}, "c"},
+		{blocks.Listing{Filter: h, By: blocks.ByUpdated, Skip: 3}, ""},
 		{blocks.Listing{Filter: h, By: blocks.ByCreated}, "d c a"},
 		{blocks.Listing{Filter: h, By: blocks.ByTitle}, "d c a"},
 		{blocks.Listing{Filter: h, By: blocks.BySize, Descending: true, Limit: 2}, "d c"},
@@ -354,6 +357,7 @@ func (b *indexBench) pages(l blocks.Listing, want []blocks.Projection) {
 		return blocks.SortTitle(e.Title)
 	}
 	seen := map[blocks.BlockID]bool{}
+	var order []string
 	var last *blocks.Entry
 	for {
 		list, err := b.x.List(b.Context(), l)
@@ -363,6 +367,7 @@ func (b *indexBench) pages(l blocks.Listing, want []blocks.Projection) {
 				b.Fatalf("%+v: %s came twice", l, e.Key)
 			}
 			seen[e.Key.Block] = true
+			order = append(order, string(e.Key.Block))
 			if last != nil {
 				x, y := fmt.Sprintf("%20v %20d", value(last), last.ID), fmt.Sprintf("%20v %20d", value(&e), e.ID)
 				if l.Descending {
@@ -381,6 +386,13 @@ func (b *indexBench) pages(l blocks.Listing, want []blocks.Projection) {
 	}
 	if len(seen) != len(want) {
 		b.Errorf("%+v: %d blocks, want %d", l, len(seen), len(want))
+	}
+	l.After = nil
+	for l.Skip = range len(order) + 2 {
+		rest := order[min(l.Skip, len(order)):]
+		if got := b.list(l); !slices.Equal(got, rest[:min(len(rest), l.Limit)]) {
+			b.Fatalf("%+v: %s, want the beginning of %s", l, got, rest)
+		}
 	}
 }
 

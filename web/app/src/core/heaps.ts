@@ -64,6 +64,7 @@ export interface Query {
 export interface Page {
   blocks: Block[];
   next_cursor: string | null;
+  total?: number; // on all pages, if the page was asked for by its place
 }
 
 export const heaps = signal<Heap[] | undefined>(undefined);
@@ -134,7 +135,7 @@ export async function list(heap: string, query: Query, cursor: string | null, li
   try {
     for (;;) {
       const page = await reach(() => api.post<Page>("/api/heap", { heap_id: heap, ...asked(query), limit, cursor: cursor ?? undefined }));
-      await remember(heap, page.blocks);
+      void remember(heap, page.blocks).catch(forgotten);
       const blocks = query.tag ? page.blocks.filter((b) => tagsOf(b.apps).includes(query.tag!)) : page.blocks;
       if (blocks.length > 0 || !page.next_cursor) return { blocks, next_cursor: page.next_cursor };
       cursor = page.next_cursor;
@@ -159,17 +160,41 @@ export async function search(query: string): Promise<Found[]> {
   }
 }
 
+/** isPlaced says whether the list of a query can be read from anywhere. */
+export const isPlaced = (query: Query): boolean => !query.query && !query.tag;
+
+/** listFrom returns the page of a list that begins after so many blocks. */
+export async function listFrom(heap: string, query: Query, skip: number, limit: number): Promise<Page> {
+  try {
+    const page = await reach(() => api.post<Page>("/api/heap", { heap_id: heap, ...query, limit, skip }));
+    void remember(heap, page.blocks).catch(forgotten);
+    return page;
+  } catch (err) {
+    if (!(err instanceof api.Offline)) throw err;
+    const all = await known(heap, query);
+    return { blocks: all.slice(skip, skip + limit), next_cursor: null, total: all.length };
+  }
+}
+
 /** asked is a query as the server takes it: it finds tags as it finds words, and others that have the word as well. */
 function asked({ tag, ...query }: Query): Query {
   if (!tag || !/[\p{L}\p{N}\p{So}]/u.test(tag)) return query;
   return { ...query, query: `"${tag.replaceAll('"', " ")}" ${query.query ?? ""}`.trim(), sort: query.sort ?? (query.query ? undefined : "updated_at") };
 }
 
+// A list is shown, whatever becomes of its copy.
+const forgotten = (err: unknown): void => console.warn("a list is not kept for offline:", err);
+
+/** How many blocks are stored at a time: more would hold up what somebody does meanwhile. */
+const some = 50;
+
 /** remember keeps what lists show of blocks. */
-export function remember(heap: string, blocks: Block[]): Promise<void> {
-  return transaction(["blocks"], "readwrite", (at) => {
-    for (const b of blocks) at("blocks").put({ ...b, matches: undefined, title_matches: undefined, heap, id: b.block_id } satisfies Known);
-  });
+export async function remember(heap: string, blocks: Block[]): Promise<void> {
+  for (let i = 0; i < blocks.length; i += some) {
+    await transaction(["blocks"], "readwrite", (at) => {
+      for (const b of blocks.slice(i, i + some)) at("blocks").put({ ...b, matches: undefined, title_matches: undefined, heap, id: b.block_id } satisfies Known);
+    });
+  }
 }
 
 export const knownBlock = (heap: string, id: string): Promise<Block | undefined> => load<Known>("blocks", [heap, id] as IDBValidKey);

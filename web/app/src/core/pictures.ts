@@ -9,14 +9,27 @@ const most = 500;
 let running = 0;
 const queue: (() => void)[] = [];
 
-/** thumbnail is an address of a picture of a file, or undefined if there is none. */
-export function thumbnail(heap: string, block: string, hash: string, size: number): Promise<string | undefined> {
+/** Unwanted is a picture that nobody waited for any more when its turn came. */
+class Unwanted extends Error {}
+
+/** thumbnail is an address of a picture of a file, or undefined if there is none. It is not asked for if signal says so before its turn. */
+export async function thumbnail(heap: string, block: string, hash: string, size: number, signal?: AbortSignal): Promise<string | undefined> {
+  for (;;) {
+    try {
+      return await shared(heap, block, hash, size, signal);
+    } catch (err) {
+      if (!(err instanceof Unwanted) || signal?.aborted) throw err; // else it was somebody else's
+    }
+  }
+}
+
+function shared(heap: string, block: string, hash: string, size: number, signal?: AbortSignal): Promise<string | undefined> {
   const key = `${hash}/${size}`;
   let found = kept.get(key);
   if (found) {
     kept.delete(key); // to the end: what is used stays
   } else {
-    found = load(`/api/file/${encodeURIComponent(block)}/thumbnail/${size}/picture?heap_id=${encodeURIComponent(heap)}`).catch((err: unknown) => {
+    found = load(`/api/file/${encodeURIComponent(block)}/thumbnail/${size}/picture?heap_id=${encodeURIComponent(heap)}`, signal).catch((err: unknown) => {
       kept.delete(key); // to be tried again
       throw err;
     });
@@ -30,10 +43,11 @@ export function thumbnail(heap: string, block: string, hash: string, size: numbe
   return found;
 }
 
-async function load(path: string): Promise<string | undefined> {
+async function load(path: string, signal?: AbortSignal): Promise<string | undefined> {
   if (running >= 6) await new Promise<void>((resolve) => queue.push(resolve));
   running++;
   try {
+    if (signal?.aborted) throw new Unwanted();
     for (let attempt = 0; ; attempt++) {
       const answer = await api.send("GET", path, null, { headers: { Accept: "image/webp,image/jpeg" } });
       if (answer.status === 503 && attempt < 5) {
@@ -44,7 +58,7 @@ async function load(path: string): Promise<string | undefined> {
     }
   } finally {
     running--;
-    queue.shift()?.();
+    queue.pop()?.(); // what was asked for last is what one sees
   }
 }
 

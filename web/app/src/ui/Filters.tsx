@@ -12,14 +12,14 @@ interface Props {
   parent?: string;
   query: Query;
   change: (query: Query) => void;
-  blocks: Block[]; // that are listed
+  latest: Block[]; // of those that are listed
   changes: number;
   grid: boolean;
   view: (grid: boolean) => void;
 }
 
 /** Filters narrow a list: by words, by type, by tag. */
-export function Filters({ heap, parent, query, change, blocks, changes, grid, view }: Props) {
+export function Filters({ heap, parent, query, change, latest, changes, grid, view }: Props) {
   const [types, setTypes] = useState<string[]>([]);
   useEffect(() => {
     reach(() => post<{ by_type: Record<string, number> }>("/api/heap_count", { heap_id: heap, parent })).then(
@@ -32,9 +32,9 @@ export function Filters({ heap, parent, query, change, blocks, changes, grid, vi
   const [tags, setTags] = useState<string[]>([]);
   useEffect(() => {
     const all = new Set(tags);
-    for (const block of blocks) for (const tag of tagsOf(block.apps)) all.add(tag);
+    for (const block of latest) for (const tag of tagsOf(block.apps)) all.add(tag);
     if (all.size !== tags.length) setTags([...all].sort((a, b) => a.localeCompare(b)));
-  }, [blocks]);
+  }, [latest]);
 
   const set = (part: Query) => change({ ...query, ...part });
   const shownTypes = query.type && !types.includes(query.type) ? [...types, query.type] : types;

@@ -21,13 +21,15 @@ import { VirtualGrid, VirtualList } from "./VirtualList";
 const shareDialog = () => import("./ShareDialog").then((m) => m.ShareDialog);
 const folderMenu = () => import("./BlockMenu").then((m) => m.BlockMenu);
 
+const none: Block[] = [];
+
 /** HeapPage lists what is in a heap, or in one of its folders. */
 export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
   const [filter, setFilter] = useState<Query>({});
   const text = filter.query?.trim();
   const parent = folder?.block_id;
   const query: Query = { ...filter, query: text || undefined, parent };
-  const { blocks, changes, more } = useListing(heap, query, Boolean(text));
+  const { rows, name, seen, moved, changes } = useListing(heap, query, Boolean(text));
 
   const [sharing, setSharing] = useState(false);
   const info = heapOf(heap);
@@ -53,6 +55,7 @@ export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
   const upload = (files: File[]) => void (files.length > 0 && attempt(() => addUploads(heap, files, parent)));
   const { over, drag } = useFiles(editable, upload);
 
+  const keyOf = (i: number): string => rows?.at(i)?.block_id ?? `row ${i}`;
   const narrowed = Boolean(text || filter.type || filter.tag);
   return (
     <section class={`heap ${over ? "over" : ""}`} {...drag}>
@@ -80,12 +83,12 @@ export function HeapPage({ heap, folder }: { heap: string; folder?: Block }) {
         </div>
         {sharing && <Lazy load={shareDialog} heap={heap} close={() => setSharing(false)} />}
       </div>
-      <Filters heap={heap} parent={parent} query={filter} change={setFilter} blocks={blocks ?? []} changes={changes} grid={grid} view={view} />
-      {!blocks ? <p class="loading" aria-busy="true" />
-        : blocks.length === 0 && !narrowed && !folder && editable ? <EmptyHeap heap={heap} />
-        : blocks.length === 0 ? <p class="quiet empty">{narrowed ? "Nothing found." : "Nothing here yet."}</p>
-        : grid ? <VirtualGrid items={blocks} width={168} height={188} keyOf={(b) => b.block_id} onEnd={more} label="Blocks" cell={(b) => <Cell heap={heap} block={b} />} />
-        : <VirtualList items={blocks} height={68} keyOf={(b) => b.block_id} onEnd={more} label="Blocks" row={(b) => <Row heap={heap} block={b} />} />}
+      <Filters heap={heap} parent={parent} query={filter} change={setFilter} latest={rows?.latest ?? none} changes={changes} grid={grid} view={view} />
+      {!rows ? <p class="loading" aria-busy="true" />
+        : rows.total === 0 && !narrowed && !folder && editable ? <EmptyHeap heap={heap} />
+        : rows.total === 0 ? <p class="quiet empty">{narrowed ? "Nothing found." : "Nothing here yet."}</p>
+        : grid ? <VirtualGrid key={name} cells={rows.total} width={168} height={188} keyOf={keyOf} seen={seen} moved={moved} label="Blocks" cell={(i) => <Cell heap={heap} block={rows.at(i)} />} />
+        : <VirtualList key={name} rows={rows.total} height={68} keyOf={keyOf} seen={seen} moved={moved} label="Blocks" row={(i) => <Row heap={heap} block={rows.at(i)} />} />}
     </section>
   );
 }

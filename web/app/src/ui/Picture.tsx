@@ -13,10 +13,10 @@ const pictured = (mime: string): boolean => /^(image|video|audio)\/|^application
 export function Picture({ heap, block, file, size, alt = "" }: { heap: string; block: string; file: FileInfo; size: number; alt?: string }) {
   const [address, setAddress] = useState<string>();
   useEffect(() => {
-    let here = true;
+    const gone = new AbortController();
     setAddress(undefined);
-    if (pictured(file.mime)) thumbnail(heap, block, file.hash, size).then((url) => here && setAddress(url), () => {});
-    return () => void (here = false);
+    if (pictured(file.mime)) thumbnail(heap, block, file.hash, size, gone.signal).then((url) => gone.signal.aborted || setAddress(url), () => {});
+    return () => gone.abort();
   }, [file.hash, size]);
   const shown = address ?? shadow(file.thumbhash);
   return shown ? <img class="picture" src={shown} alt={alt} /> : <span class="picture sign"><Icon of={signOf(file.mime)} /></span>;

@@ -9,8 +9,9 @@ import { Picture } from "./Picture";
 
 export const nameOf = (block: Block): string => block.title || block.file?.name || "Untitled";
 
-/** Row is a block in a list, with the place where it lies if that is not clear. */
-export function Row({ heap, block, place }: { heap: string; block: Block; place?: string }) {
+/** Row is a block in a list, with the place where it lies if that is not clear; without a block, room for it. */
+export function Row({ heap, block, place }: { heap: string; block: Block | undefined; place?: string }) {
+  if (!block) return <div class="row" aria-busy="true"><span class="to-come" /></div>;
   const tags = tagsOf(block.apps);
   const folder = block.type === "folder";
   return (
@@ -29,8 +30,9 @@ export function Row({ heap, block, place }: { heap: string; block: Block; place?
   );
 }
 
-/** Cell is a block in a grid. */
-export function Cell({ heap, block }: { heap: string; block: Block }) {
+/** Cell is a block in a grid; without one, a place for it. */
+export function Cell({ heap, block }: { heap: string; block: Block | undefined }) {
+  if (!block) return <div class="cell" aria-busy="true"><span class="picture sign" /></div>;
   return (
     <a class="cell" href={blockPath(heap, block.block_id)}>
       {block.file ? <Picture heap={heap} block={block.block_id} file={block.file} size={256} />

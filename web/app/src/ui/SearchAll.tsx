@@ -32,7 +32,7 @@ export function SearchAll({ children }: { children: ComponentChildren }) {
       {!query ? children
         : !found ? <p class="loading" aria-busy="true" />
         : found.length === 0 ? <p class="quiet">Nothing found.</p>
-        : <VirtualList items={found} height={68} keyOf={(b) => `${b.heap_id}/${b.block_id}`} label="Found" row={(b) => <Row heap={b.heap_id} block={b} place={heapOf(b.heap_id)?.name} />} />}
+        : <VirtualList rows={found.length} height={68} keyOf={(i) => `${found[i]!.heap_id}/${found[i]!.block_id}`} label="Found" row={(i) => <Row heap={found[i]!.heap_id} block={found[i]!} place={heapOf(found[i]!.heap_id)?.name} />} />}
     </>
   );
 }

@@ -50,6 +50,14 @@ export function TrashPage({ heap }: { heap: string }) {
       await load(null);
     });
 
+  const row = (b: Trashed) => (
+    <div class="row">
+      <span class="row-title">{b.title || "Untitled"}</span>
+      {editable && <button class="row-action" onClick={() => void restore([b.block_id])} aria-label={`Restore ${b.title || "Untitled"}`}>Restore</button>}
+      <span class="row-text quiet">Deleted for good on {onDay(b.expires_at)}</span>
+    </div>
+  );
+
   return (
     <section class="heap">
       <p class="crumbs"><a href={heapPath(heap)}>‹ {heapOf(heap)?.name ?? "Heap"}</a></p>
@@ -64,14 +72,8 @@ export function TrashPage({ heap }: { heap: string }) {
       </div>
       {!list ? <p class="loading" aria-busy="true" />
         : list.length === 0 ? <p class="quiet empty">Nothing is in the trash.</p>
-        : <VirtualList items={list} height={68} keyOf={(b) => b.block_id} label="Blocks in the trash" onEnd={() => next && void load(next)}
-            row={(b) => (
-              <div class="row">
-                <span class="row-title">{b.title || "Untitled"}</span>
-                {editable && <button class="row-action" onClick={() => void restore([b.block_id])} aria-label={`Restore ${b.title || "Untitled"}`}>Restore</button>}
-                <span class="row-text quiet">Deleted for good on {onDay(b.expires_at)}</span>
-              </div>
-            )} />}
+        : <VirtualList rows={list.length} height={68} keyOf={(i) => list[i]!.block_id} label="Blocks in the trash" row={(i) => row(list[i]!)}
+            seen={(_, last) => next && last >= list.length - 40 && void load(next)} />}
     </section>
   );
 }

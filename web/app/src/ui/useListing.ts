@@ -1,7 +1,8 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { listen } from "../core/events";
-import { list, loadHeaps, type Block, type Query } from "../core/heaps";
-import { attempt, toast, words } from "./Toasts";
+import { isPlaced, list, listFrom, loadHeaps, type Query } from "../core/heaps";
+import { Paged, Placed, type Rows, type Spot } from "../core/listing";
+import { attempt } from "./Toasts";
 
 /** useChanges counts up when what lists show of a heap may have changed. */
 export function useChanges(heap: string): number {
@@ -42,41 +43,49 @@ export function useChanges(heap: string): number {
 }
 
 export interface Listing {
-  blocks: Block[] | undefined; // those known so far
+  rows: Rows | undefined; // none: nothing is known yet
+  name: string; // tells lists apart
+  seen: (first: number, last: number) => void;
+  moved: Spot | undefined;
   changes: number;
-  more: () => void;
 }
 
 /** useListing is a list of a heap's blocks that follows what happens to them. */
 export function useListing(heap: string, query: Query, typing: boolean): Listing {
-  const [pages, setPages] = useState<{ blocks: Block[]; next: string | null; id: string }>();
-  const loading = useRef(false);
-  const asked = useRef(0);
-  const id = JSON.stringify(query);
+  const [shown, setShown] = useState<{ id: string; rows: Rows }>();
+  const [moved, setMoved] = useState<Spot>();
+  const [, redraw] = useState(0);
+  const id = JSON.stringify([heap, query]);
   const changes = useChanges(heap);
   useEffect(() => void (changes > 0 && loadHeaps().catch(() => {})), [changes]); // counts; they are not worth a word
 
+  // Another list takes the place of this one when it has come.
   useEffect(() => {
-    const turn = ++asked.current;
+    let here = true;
     const timer = setTimeout(async () => {
-      try {
-        const seen = changes > 0 && pages?.id === id ? pages.blocks.length : 0;
-        const page = await list(heap, query, null, Math.min(Math.max(seen, 100), 1000));
-        if (turn === asked.current) setPages({ blocks: page.blocks, next: page.next_cursor, id });
-      } catch (err) {
-        toast(words(err), "error");
-      }
+      const rows = isPlaced(query) ? new Placed((skip, limit) => listFrom(heap, query, skip, limit)) : new Paged((cursor, limit) => list(heap, query, cursor, limit));
+      rows.came = () => {
+        if (!here) return;
+        setShown({ id, rows });
+        redraw((n) => n + 1);
+      };
+      await attempt(() => rows.see(0, 0));
     }, typing ? 120 : 0);
-    return () => clearTimeout(timer);
-  }, [heap, id, changes]);
+    return () => {
+      here = false;
+      clearTimeout(timer);
+    };
+  }, [id]);
 
-  const more = async () => {
-    if (loading.current || !pages?.next || pages.id !== id) return;
-    loading.current = true;
-    const turn = asked.current;
-    const page = await attempt(() => list(heap, query, pages.next, 500));
-    loading.current = false;
-    if (page && turn === asked.current) setPages({ ...pages, blocks: [...pages.blocks, ...page.blocks], next: page.next_cursor });
-  };
-  return { blocks: pages?.blocks, changes, more: () => void more() };
+  const now = shown?.rows;
+  useEffect(() => {
+    if (!now || changes === 0) return;
+    void attempt(() => now.refresh()).then((spot) => {
+      setMoved(spot);
+      redraw((n) => n + 1);
+    });
+  }, [changes]);
+
+  const seen = (first: number, last: number) => void (now && attempt(() => now.see(first, last)));
+  return { rows: now, name: shown?.id ?? "", seen, moved, changes };
 }
