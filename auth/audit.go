@@ -18,7 +18,7 @@ const (
 	EventClaim        EventKind = "claim"         // the claim code was used
 	EventClaimFailed  EventKind = "claim_failed"
 	EventLogout       EventKind = "logout"
-	EventRevoke       EventKind = "revoke"        // a session, by its account
+	EventRevoke       EventKind = "revoke"        // a session, by its account or an admin
 	EventRefreshReuse EventKind = "refresh_reuse" // a spent refresh token; the session is revoked
 	EventApprove      EventKind = "approve"
 	EventBlock        EventKind = "block"

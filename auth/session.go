@@ -199,7 +199,7 @@ func (s *Service) rotate(ses *Session, access, refresh Hash, now time.Time) {
 
 // Logout ends the session it is called with.
 func (s *Service) Logout(ctx context.Context, who Identity, from netip.Addr) error {
-	return s.endSession(ctx, EventLogout, Actor{who.Account.ID, from}, who.Session)
+	return s.endSession(ctx, EventLogout, Actor{who.Account.ID, from}, who.Account.ID, who.Session)
 }
 
 // Sessions returns an account's sessions that are good, the one seen last first.
@@ -221,14 +221,19 @@ func (s *Service) Sessions(ctx context.Context, account AccountID) ([]Session, e
 // RevokeSession ends a session of the account that asks. A session that is
 // another's is ErrNotFound, like one that does not exist.
 func (s *Service) RevokeSession(ctx context.Context, by Actor, id SessionID) error {
-	return s.endSession(ctx, EventRevoke, by, id)
+	return s.endSession(ctx, EventRevoke, by, by.Account, id)
 }
 
-func (s *Service) endSession(ctx context.Context, kind EventKind, by Actor, id SessionID) error {
+// EndSession ends a session of any account; it is for admins. Errors: ErrNotFound.
+func (s *Service) EndSession(ctx context.Context, by Actor, account AccountID, id SessionID) error {
+	return s.endSession(ctx, EventRevoke, by, account, id)
+}
+
+func (s *Service) endSession(ctx context.Context, kind EventKind, by Actor, account AccountID, id SessionID) error {
 	ev := s.event(kind, by)
-	ev.Account, ev.Session = by.Account, id
+	ev.Account, ev.Session = account, id
 	err := s.store.ChangeSession(ctx, id, func(ses *Session, _ Account) ([]Event, error) {
-		if ses.Account != by.Account {
+		if ses.Account != account {
 			return nil, ErrNotFound
 		}
 		ses.Revoked = true

@@ -84,7 +84,7 @@ type Undescribed struct {
 type BlobUsage struct {
 	Files, FileBytes       int64
 	Derived, DerivedBytes  int64
-	Sources, Queued, Fails int64 // files looked at, those that wait, and those without a picture
+	Sources, Queued, Fails int64 // files looked at, those that wait, and those that failed, but for CodeUnsupported
 }
 
 // Sources keeps how far files are looked at. A file becomes a source, queued, when the
@@ -98,6 +98,9 @@ type Sources interface {
 	// ClaimSource makes a queued source a running one and counts the try. ErrConflict if it
 	// is not queued.
 	ClaimSource(ctx context.Context, hash Hash, at int64) (Source, error)
+	// FailedSources lists those that failed, but for CodeUnsupported, and that a block has;
+	// the latest first.
+	FailedSources(ctx context.Context, limit int) ([]FailedSource, error)
 	// SaveSource stores all of a source but Size and User, or is ErrNotFound.
 	SaveSource(ctx context.Context, s Source) error
 	// RecoverSources goes on after a restart: what was running is queued, or after so many

@@ -134,6 +134,8 @@ type Snapshots interface {
 
 	// Quarantine marks the block as read-only and says why.
 	Quarantine(ctx context.Context, ref Ref, reason string) error
+	// Quarantined lists blocks that are, the oldest first.
+	Quarantined(ctx context.Context, limit int) ([]QuarantinedBlock, error)
 
 	// ExpireHeld drops held updates older than before (ms) and says how many.
 	ExpireHeld(ctx context.Context, before int64) (int, error)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/heapsync/heapsync/auth"
+	"github.com/heapsync/heapsync/blocks"
 )
 
 type accountJSON struct {
@@ -94,6 +95,67 @@ func (s *Server) adminDeleteUser(w http.ResponseWriter, r *http.Request) error {
 	return done(w)
 }
 
+func (s *Server) adminSessions(w http.ResponseWriter, r *http.Request) error {
+	account, err := s.Auth.Account(r.Context(), auth.AccountID(r.PathValue("id")))
+	if err != nil {
+		return err
+	}
+	all, err := s.Auth.Sessions(r.Context(), account.ID)
+	if err != nil {
+		return err
+	}
+	id, _ := identityOf(r)
+	return writeJSON(w, toSessionsAnswer(all, id.Session))
+}
+
+func (s *Server) adminEndSession(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Auth.EndSession(r.Context(), s.actorOf(r), auth.AccountID(r.PathValue("id")), auth.SessionID(r.PathValue("session"))); err != nil {
+		return err
+	}
+	return done(w)
+}
+
+// maxProblems is how many of each kind an administrator is told.
+const maxProblems = 100
+
+type quarantinedJSON struct {
+	HeapID  blocks.HeapID  `json:"heap_id"`
+	BlockID blocks.BlockID `json:"block_id"`
+	Reason  string         `json:"reason"`
+}
+
+type failedPictureJSON struct {
+	HeapID  blocks.HeapID  `json:"heap_id"`
+	BlockID blocks.BlockID `json:"block_id" doc:"one of those that have the file"`
+	Name    string         `json:"name"`
+	Hash    string         `json:"hash"`
+	Code    string         `json:"code"`
+	Reason  string         `json:"reason"`
+	At      int64          `json:"at"`
+}
+
+type problemsAnswer struct {
+	Blocks   []quarantinedJSON   `json:"blocks" doc:"stored bytes of them cannot be read; they are read-only"`
+	Pictures []failedPictureJSON `json:"pictures" doc:"files of which a picture should be, and none could be made; the latest first"`
+}
+
+func (s *Server) adminProblems(w http.ResponseWriter, r *http.Request) error {
+	found, err := s.Blocks.Problems(r.Context(), maxProblems)
+	if err != nil {
+		return err
+	}
+	answer := problemsAnswer{Blocks: []quarantinedJSON{}, Pictures: []failedPictureJSON{}}
+	for _, q := range found.Quarantined {
+		answer.Blocks = append(answer.Blocks, quarantinedJSON{q.Key.Heap, q.Key.Block, q.Reason})
+	}
+	for _, p := range found.Pictures {
+		answer.Pictures = append(answer.Pictures, failedPictureJSON{
+			p.File.Key.Heap, p.File.Key.Block, p.File.Name, p.Hash.String(), p.Code, p.Reason, p.At,
+		})
+	}
+	return writeJSON(w, answer)
+}
+
 type userCounts struct {
 	Total   int64 `json:"total"`
 	Pending int64 `json:"pending"`
@@ -132,7 +194,7 @@ type blobsJSON struct {
 	Derived      int64 `json:"derived" doc:"pictures of files"`
 	DerivedBytes int64 `json:"derived_bytes"`
 	Pending      int64 `json:"pending" doc:"files that wait to be looked at"`
-	Failed       int64 `json:"failed" doc:"files without a picture"`
+	Failed       int64 `json:"failed" doc:"files of which a picture should be, and none could be made"`
 	Waiting      int   `json:"waiting" doc:"requests that wait for a picture"`
 }
 

@@ -1,6 +1,7 @@
 package syncserver_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,7 @@ func TestAdminRoutesDoNotExistForOthers(t *testing.T) {
 	w := newWorld(t)
 	access, _ := w.login(t, newDevice(1))
 	nowhere := w.call(t, "GET", "/api/nowhere", access, nil).want(t, "nowhere", 404, "not_found")
-	for _, route := range []string{"GET /api/admin/users", "GET /api/admin/settings", "PUT /api/admin/settings", "GET /api/admin/stats", "GET /api/admin/audit"} {
+	for _, route := range []string{"GET /api/admin/users", "GET /api/admin/settings", "PUT /api/admin/settings", "GET /api/admin/stats", "GET /api/admin/problems", "GET /api/admin/users/x/sessions", "GET /api/admin/audit"} {
 		method, path, _ := strings.Cut(route, " ")
 		a := w.call(t, method, path, access, nil).want(t, route, 404, "not_found")
 		if a.text != nowhere.text {
@@ -52,6 +53,34 @@ func TestAdminApprovesBlocksAndPromotes(t *testing.T) {
 	w.call(t, "POST", me+"/demote", boss, nil).want(t, "demote the last", 409, "conflict")
 	w.call(t, "POST", me+"/block", boss, nil).want(t, "block the last", 409, "conflict")
 	w.call(t, "DELETE", me, boss, nil).want(t, "delete the last", 409, "conflict")
+}
+
+func TestAdminLogsDevicesOut(t *testing.T) {
+	w := newWorld(t)
+	boss, _ := w.admin(t, newDevice(1))
+	d := newDevice(2)
+	phone, _ := w.login(t, d)
+	laptop, _ := w.login(t, d)
+	other, _ := w.login(t, newDevice(3))
+	path := "/api/admin/users/" + string(w.account(t, d).ID) + "/sessions"
+	mine := w.call(t, "GET", "/api/auth/sessions", phone, nil)
+	var here string
+	for i := range 2 {
+		if ses := mine.at(fmt.Sprint("sessions.", i)).(map[string]any); ses["current"] == true {
+			here, _ = ses["id"].(string)
+		}
+	}
+	if a := w.call(t, "GET", path, boss, nil).want(t, "sessions", 200, ""); len(a.json["sessions"].([]any)) != 2 || strings.Contains(a.text, `"current":true`) {
+		t.Error(a.text)
+	}
+	w.call(t, "DELETE", "/api/admin/users/"+string(w.account(t, newDevice(3)).ID)+"/sessions/"+here, boss, nil).want(t, "as another's", 404, "not_found")
+	w.call(t, "DELETE", path+"/"+here, phone, nil).want(t, "by no admin", 404, "not_found")
+	w.call(t, "DELETE", path+"/"+here, boss, nil).want(t, "end", 200, "")
+	w.call(t, "DELETE", path+"/"+here, boss, nil).want(t, "again", 404, "not_found")
+	w.call(t, "GET", "/api/me", phone, nil).want(t, "ended", 401, "unauthorized")
+	w.call(t, "GET", "/api/me", laptop, nil).want(t, "another device", 200, "")
+	w.call(t, "GET", "/api/me", other, nil).want(t, "another account", 200, "")
+	w.call(t, "GET", "/api/admin/users/nobody/sessions", boss, nil).want(t, "of nobody", 404, "not_found")
 }
 
 func TestAdminListsUsersInPages(t *testing.T) {

@@ -211,14 +211,18 @@ func (s *Server) sessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return writeJSON(w, toSessionsAnswer(all, id.Session))
+}
+
+func toSessionsAnswer(all []auth.Session, current auth.SessionID) sessionsAnswer {
 	list := make([]sessionJSON, len(all))
 	for i, ses := range all {
 		list[i] = sessionJSON{
 			ID: ses.ID, DeviceName: ses.DeviceName, CreatedAt: ses.CreatedAt.UnixMilli(),
-			LastSeenAt: ses.LastSeenAt.UnixMilli(), IP: addressText(ses.IP), Current: ses.ID == id.Session,
+			LastSeenAt: ses.LastSeenAt.UnixMilli(), IP: addressText(ses.IP), Current: ses.ID == current,
 		}
 	}
-	return writeJSON(w, sessionsAnswer{list})
+	return sessionsAnswer{list}
 }
 
 func (s *Server) revokeSession(w http.ResponseWriter, r *http.Request) error {

@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/jpeg"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"runtime"
@@ -355,6 +356,24 @@ func TestFilesWithoutAPictureSayWhy(t *testing.T) {
 	s.as(t, "ada", "GET", "/api/file/still/animated_thumbnail/64/x", nil).want(t, "a still", 415, "unsupported")
 	s.as(t, "ada", "GET", "/api/file/still/video_thumbnail/64/0", nil).want(t, "an image", 415, "unsupported")
 	s.as(t, "ada", "POST", "/api/heap_count", object{"heap_id": "h"}).want(t, "the server", 200, "")
+
+	// Administrators learn of those that should have one.
+	admin, _ := s.admin(t, newDevice(50))
+	a := s.call(t, "GET", "/api/admin/problems", admin, nil).want(t, "problems", 200, "")
+	told := map[any]any{}
+	pictures, _ := a.json["pictures"].([]any)
+	for _, p := range pictures {
+		p := p.(map[string]any)
+		if told[p["block_id"]] = p["code"]; p["heap_id"] != "h" || p["reason"] == "" || p["name"] == "" {
+			t.Errorf("%v", p)
+		}
+	}
+	if want := map[any]any{"bomb": "too_large", "broken": "damaged", "panic": "damaged"}; !maps.Equal(told, want) {
+		t.Errorf("problems %v, want %v", told, want)
+	}
+	if a := s.call(t, "GET", "/api/admin/stats", admin, nil); a.at("storage.failed") != 3.0 {
+		t.Errorf("stats %v", a.at("storage"))
+	}
 }
 
 func TestWhatTakesTooLongIsTriedOnceMore(t *testing.T) {

@@ -307,7 +307,7 @@ func (s *Store) BlobUsage(ctx context.Context) (u blocks.BlobUsage, err error) {
 			WHERE EXISTS (SELECT 1 FROM files WHERE files.hash = blobs.hash AND files.placed = 0) OR EXISTS (SELECT 1 FROM derived WHERE derived.blob = blobs.hash))`).
 		Scan(&u.Files, &u.FileBytes, &u.Derived, &u.DerivedBytes)
 	if err == nil {
-		err = s.readers.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE status IN ('queued', 'running')), count(*) FILTER (WHERE status = 'failed') FROM sources`).
+		err = s.readers.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE status IN ('queued', 'running')), count(*) FILTER (WHERE status = 'failed' AND code <> 'unsupported') FROM sources`).
 			Scan(&u.Sources, &u.Queued, &u.Fails)
 	}
 	if err != nil {

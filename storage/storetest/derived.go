@@ -68,6 +68,22 @@ func testSources(b *bench) {
 	b.reopen()
 	done.User = "ada"
 	b.wantSource(x, done)
+	failed := blocks.Source{Hash: x, Status: blocks.DerivedFailed, Failure: blocks.Failure{Code: blocks.CodeUnsupported, Reason: "no picture"}, At: 50}
+	wantFailed := func(want ...blocks.FailedSource) {
+		b.Helper()
+		b.must(b.s.SaveSource(ctx, failed))
+		if got, err := b.s.FailedSources(ctx, 10); err != nil || !slices.Equal(got, want) {
+			b.Errorf("failed %+v, %v, want %+v", got, err, want)
+		}
+	}
+	wantFailed()
+	failed.Failure = blocks.Failure{Code: blocks.CodeDamaged, Reason: "it ends too early"}
+	of := file(key("h", "a"), "x")
+	of.User, of.At = "ada", 1
+	wantFailed(blocks.FailedSource{Hash: x, File: of, Failure: failed.Failure, At: 50})
+	if u, err := b.s.BlobUsage(ctx); err != nil || u.Fails != 1 {
+		b.Errorf("usage %+v, %v", u, err)
+	}
 	done.Hash = hashOf("nobody's")
 	b.wantErr(b.s.SaveSource(ctx, done), blocks.ErrNotFound, "save of no source")
 }

@@ -592,6 +592,9 @@ func testQuarantine(b *bench) {
 	want := before
 	want.Quarantine = "cannot be read"
 	sameHead(b, b.head(k), want)
+	if got, err := b.s.Quarantined(b.Context(), 10); err != nil || !slices.Equal(got, []blocks.QuarantinedBlock{{Key: k, Reason: "cannot be read"}}) {
+		b.Errorf("quarantined %+v, %v", got, err)
+	}
 	stale := upon(before, "y") // the domain should not, but the mark must survive it
 	b.commit(stale)
 	if q := b.head(k).Quarantine; q != "cannot be read" {

@@ -73,6 +73,7 @@ test("others see one's name beside the cursor", async () => {
   await restore(tablet.page, ada.phrase);
   await tablet.page.goto(note);
   await tablet.page.getByText("See the manual").waitFor();
+  await page.getByRole("toolbar").waitFor(); // one may write
   await page.getByText("See the manual").click();
   await tablet.page.locator(".caret-name", { hasText: "Ada" }).waitFor();
   assert.deepEqual([...ada.faults, ...tablet.faults], []);

@@ -28,12 +28,15 @@ test("50 MB that a reload interrupts go on, and arrive whole", async () => {
   // So slow that there is time to reload.
   let sent = 0;
   let slow = true;
+  let arrived;
+  const begun = new Promise((resolve) => (arrived = resolve));
   await page.route("**/api/upload/chunk/**", async (route) => {
-    sent++;
+    if (++sent === 8) arrived();
     if (slow) await new Promise((resolve) => setTimeout(resolve, 150));
     await route.continue().catch(() => {}); // the page may be gone
   });
   await pick(page, path);
+  await begun;
   await page.locator(".upload-words", { hasText: /^\d+ MB of 50 MB/ }).waitFor();
   await page.reload();
   const before = sent;
