@@ -1,1 +1,1 @@
-import{i as e,x as t}from"./session.js";function n(n){let r=e.value?.name||`heapsync`;t(()=>void(document.title=n?`${n} · ${r}`:r),[n,r])}export{n as t};
+import{a as e,x as t}from"./session.js";function n(n){let r=e.value?.name||`heapsync`;t(()=>void(document.title=n?`${n} · ${r}`:r),[n,r])}export{n as t};

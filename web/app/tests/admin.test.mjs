@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, truncateSync,
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { check } from "./axe.mjs";
-import { approved, browser, device, newHeap, newNote, safe, signUp, url } from "./world.mjs";
+import { approved, browser, device, newHeap, newNote, restore, safe, signUp, url } from "./world.mjs";
 
 const files = 40;
 let chromium, ada, media, photos;
@@ -44,22 +44,35 @@ const over = (page, text) => page.locator("h2", { hasText: /^Over$/ }).locator("
 test("an account is approved, blocked and let in again", async () => {
   const { page } = ada;
   const bob = await device(chromium);
-  await signUp(bob.page);
+  const phrase = await signUp(bob.page);
   const key = (await bob.page.locator(".key").textContent()).trim();
   await open(page, "People");
   await page.getByRole("listitem").filter({ hasText: key }).getByRole("button", { name: /^Approve / }).click();
   await bob.page.getByRole("heading", { name: "Welcome" }).waitFor();
   await newHeap(bob.page, "Bob's");
+  const tablet = await device(chromium);
+  await restore(tablet.page, phrase);
+  await tablet.page.getByRole("heading", { name: "Your heaps" }).waitFor();
 
   const row = page.getByRole("listitem").filter({ hasText: key.slice(0, 12) });
+  await row.getByRole("button", { name: /^Devices of / }).click();
+  const devices = page.getByRole("dialog").getByRole("button", { name: /^Sign out / });
+  await devices.nth(1).waitFor();
+  await devices.first().click();
+  await devices.nth(1).waitFor({ state: "detached" });
+  assert.equal(await devices.count(), 1);
+  await page.getByRole("button", { name: "Close" }).click();
   await row.getByRole("button", { name: /^Block / }).click();
   await row.getByText("blocked", { exact: true }).waitFor();
   await bob.page.reload();
-  await bob.page.getByText("this account is blocked").first().waitFor();
+  await bob.page.getByText("It says: this account is blocked.").waitFor();
   await row.getByRole("button", { name: /^Unblock / }).click();
   await row.getByRole("button", { name: /^Block / }).waitFor();
-  assert.deepEqual(ada.faults, []);
+  await bob.page.getByRole("button", { name: "Try again" }).click();
+  await bob.page.getByRole("heading", { level: 1, name: "Bob's" }).waitFor();
+  assert.deepEqual([...ada.faults, ...bob.faults], []);
   await bob.context.close();
+  await tablet.context.close();
 });
 
 test("a folder of the server is scanned into a heap, after a look at what that would do", async () => {
@@ -217,6 +230,17 @@ test("health says what is wrong, and that nothing is", async () => {
   await open(page, "Health");
   await page.getByText("There is nothing to worry about.").waitFor();
   await page.unroute("**/api/health");
+});
+
+test("health names files of which no picture could be made", async () => {
+  const { page } = ada;
+  await page.getByRole("navigation", { name: "Heaps" }).getByRole("link", { name: /^Letters/ }).click();
+  await page.getByLabel("Files to upload").setInputFiles({ name: "torn.png", mimeType: "image/png", buffer: Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ", "base64") });
+  await page.getByRole("link", { name: /torn\.png/ }).waitFor();
+  await open(page, "Health");
+  await page.getByText("Files without the picture they should have").click();
+  await page.getByRole("link", { name: "torn.png" }).click();
+  await page.locator(".file").getByText("torn.png").waitFor();
 });
 
 test("the settings are kept", async () => {

@@ -1,6 +1,6 @@
 // What only administrators are told.
 
-import { get, Problem } from "./api";
+import { call, get, Problem } from "./api";
 import { reach } from "./heaps";
 
 export interface User {
@@ -25,6 +25,28 @@ export const usersAfter = (cursor: string | null): Promise<Page> =>
 
 /** nameOf is how an account is called. */
 export const nameOf = (u: User): string => u.name || u.email || `${u.public_key.slice(0, 12)}…`;
+
+export interface Device {
+  id: string;
+  device_name: string;
+  last_seen_at: number;
+  ip: string;
+  current: boolean;
+}
+
+const devicesPath = (user: User): string => `/api/admin/users/${encodeURIComponent(user.id)}/sessions`;
+
+/** devicesOf are those that an account is signed in on. */
+export const devicesOf = async (user: User): Promise<Device[]> => (await reach(() => get<{ sessions: Device[] }>(devicesPath(user)))).sessions;
+
+export const endDevice = (user: User, id: string): Promise<unknown> => reach(() => call("DELETE", `${devicesPath(user)}/${encodeURIComponent(id)}`));
+
+export interface Problems {
+  blocks: { heap_id: string; block_id: string; reason: string }[];
+  pictures: { heap_id: string; block_id: string; name: string; hash: string; code: string; reason: string; at: number }[];
+}
+
+export const problems = (): Promise<Problems> => reach(() => get<Problems>("/api/admin/problems"));
 
 export interface Stats {
   version: string;

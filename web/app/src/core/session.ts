@@ -30,6 +30,7 @@ export type State =
   | { at: "new" } // no key in this browser
   | { at: "locked"; kept: Kept } // a passphrase is asked for
   | { at: "pending"; publicKey: string } // an administrator has to approve
+  | { at: "refused"; why: string } // somebody who was in before is so no longer
   | { at: "changed"; pinned: string; found: string } // another server than before
   | { at: "in"; publicKey: string };
 
@@ -109,18 +110,23 @@ export async function signIn(with_: Key, claim?: string): Promise<string | undef
   key = with_;
   const { challenge } = await api.post<{ challenge: string }>("/api/auth/create_session", { public_key: key.publicKey }, { anonymous: true });
   const nonce = api.randomText();
-  const answer = await api.post<Answer>(
-    "/api/auth/verify_session",
-    {
-      public_key: key.publicKey,
-      message: challenge,
-      signature: await key.sign(challenge),
-      server_challenge: nonce,
-      device_name: deviceName(),
-      claim: claim || undefined,
-    },
-    { anonymous: true },
-  );
+  const proof = {
+    public_key: key.publicKey,
+    message: challenge,
+    signature: await key.sign(challenge),
+    server_challenge: nonce,
+    device_name: deviceName(),
+    claim: claim || undefined,
+  };
+  let answer: Answer;
+  try {
+    answer = await api.post<Answer>("/api/auth/verify_session", proof, { anonymous: true });
+  } catch (err) {
+    const before = state.value.at;
+    if (!(err instanceof api.Problem) || err.status !== 403 || (before !== "in" && before !== "starting" && before !== "refused")) throw err;
+    state.value = { at: "refused", why: err.message };
+    return undefined;
+  }
   if (!(await pin(answer, nonce))) return undefined;
   if (answer.approval_required) {
     state.value = { at: "pending", publicKey: key.publicKey };

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { ComponentChildren } from "preact";
 import { keep, needsPassphrase, unlock, type Kept } from "../core/keys";
-import { enter, server, signIn, signOut, state, trustServer } from "../core/session";
+import { enter, retry, server, signIn, signOut, state, trustServer } from "../core/session";
 import { words as wordsOf } from "./Toasts";
 import { useTitle } from "./useTitle";
 
@@ -17,6 +17,7 @@ export function SignIn() {
         <p class="quiet">{location.host}</p>
       </header>
       {now.at === "pending" ? <Pending publicKey={now.publicKey} />
+        : now.at === "refused" ? <Refused why={now.why} />
         : now.at === "locked" ? <Locked kept={now.kept} />
         : now.at === "changed" ? <Changed pinned={now.pinned} found={now.found} />
         : <Begin />}
@@ -229,13 +230,26 @@ function Locked({ kept }: { kept: Kept }) {
 }
 
 /** Pending asks the server again until somebody has approved the account. */
+/** Refused is for somebody whom the server lets in no longer. */
+function Refused({ why }: { why: string }) {
+  const [wrong, setWrong] = useState("");
+  const again = () => retry().catch((err: unknown) => setWrong(wordsOf(err)));
+  return (
+    <Card title="The server does not let you in">
+      <p role="status">It says: {why}.</p>
+      <p>What you wrote here stays in this browser, and is sent when an administrator has let you in again.</p>
+      {wrong && <p class="error" role="alert">{wrong}</p>}
+      <button class="main" onClick={() => void again()}>Try again</button>
+    </Card>
+  );
+}
+
 function Pending({ publicKey }: { publicKey: string }) {
   useEffect(() => {
     let stopped = false;
     let timer: ReturnType<typeof setTimeout>;
     const ask = async () => {
       try {
-        const { retry } = await import("../core/session");
         await retry();
       } catch {
         // the server is away: ask again

@@ -4,35 +4,35 @@ import { isPlaced, list, listFrom, loadHeaps, type Query } from "../core/heaps";
 import { Paged, Placed, type Rows, type Spot } from "../core/listing";
 import { attempt } from "./Toasts";
 
+/** looks are how long (ms) after a change, and then after each other, lists are looked at. */
+const looks = [400, 2000, 5000];
+
 /** useChanges counts up when what lists show of a heap may have changed. */
 export function useChanges(heap: string): number {
-  // The server's lists follow a change within 2 s, and mostly much sooner: they are looked
-  // at early and late, and late also after one came here, for what had changed just before.
-  // What comes while one waits may be too young for it.
+  // The server's lists follow a change within 2 s, mostly much sooner, and on a machine with
+  // much to do later: they are looked at early, late, and once more, the latter also after one
+  // came here, for what had changed just before.
   const [changes, setChanges] = useState(0);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let turn = 0;
     let more = false;
-    const late = (ms: number) => {
+    const wait = (to: number) => {
+      clearTimeout(timer);
+      turn = to;
       more = false;
       timer = setTimeout(() => {
         timer = undefined;
         setChanges((n) => n + 1);
-        if (more) early();
-      }, ms);
+        if (more) wait(0);
+        else if (turn + 1 < looks.length) wait(turn + 1);
+      }, looks[to]);
     };
-    const early = () => {
-      more = false;
-      timer = setTimeout(() => {
-        setChanges((n) => n + 1);
-        late(1600);
-      }, 400);
-    };
-    late(2000);
+    wait(1);
     const stop = listen(heap, ({ event }) => {
       if (!/^(block\.|file\.|again)/.test(event)) return;
-      if (timer) more = true;
-      else early();
+      if (!timer || turn === looks.length - 1) wait(0);
+      else if (turn > 0) more = true; // it may be too young for this look
     });
     return () => {
       stop();

@@ -1,5 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import * as admin from "../../core/admin";
+import { heapOf } from "../../core/heaps";
+import { blockPath } from "../../core/router";
 import { scansNow, type Scans } from "../../core/scans";
 import { many } from "../format";
 import { attempt } from "../Toasts";
@@ -10,6 +12,7 @@ export interface Known {
   sync: admin.SyncHealth;
   stats: admin.Stats;
   scans: Scans;
+  found: admin.Problems;
 }
 
 const lookEvery = 10_000;
@@ -19,21 +22,23 @@ export function Health() {
   const [known, setKnown] = useState<Known>();
   useEffect(() => {
     const look = () => attempt(async () => {
-      const [health, sync, stats, scans] = await Promise.all([admin.health(), admin.syncHealth(), admin.stats(), scansNow()]);
-      setKnown({ health, sync, stats, scans });
+      const [health, sync, stats, scans, found] = await Promise.all([admin.health(), admin.syncHealth(), admin.stats(), scansNow(), admin.problems()]);
+      setKnown({ health, sync, stats, scans, found });
     });
     void look();
     const timer = setInterval(look, lookEvery);
     return () => clearInterval(timer);
   }, []);
   if (!known) return <p class="loading" aria-busy="true" />;
-  const { health, sync, stats, scans } = known;
+  const { health, sync, stats, scans, found } = known;
   const problems = problemsOf(known);
   return (
     <>
       <h2>Problems</h2>
       {problems.length === 0 ? <p><span class="badge good">ok</span> There is nothing to worry about.</p>
         : <ul class="problems">{problems.map((words) => <li key={words} class="notice">{words}</li>)}</ul>}
+      <Concerned title="Blocks that cannot be read" list={found.blocks.map((b) => ({ ...b, name: b.block_id }))} />
+      <Concerned title="Files without the picture they should have" list={found.pictures} />
       <h2>Parts</h2>
       <ul class="parts">
         <Part name="Server" status={health.server.status}>version {stats.version}, up for {Math.floor(stats.uptime / 3600)} h {Math.floor((stats.uptime % 3600) / 60)} min</Part>
@@ -50,6 +55,23 @@ export function Health() {
         <dt>Sockets</dt><dd>{many(stats.connections, "socket", "sockets")}, {many(stats.rooms, "open block", "open blocks")}</dd>
       </dl>
     </>
+  );
+}
+
+/** Concerned are blocks that have a problem. Those of heaps one is in can be gone to. */
+function Concerned({ title, list }: { title: string; list: { heap_id: string; block_id: string; name: string; reason: string }[] }) {
+  if (list.length === 0) return null;
+  return (
+    <details>
+      <summary>{title}</summary>
+      <ul>
+        {list.map((it) => (
+          <li key={`${it.heap_id}/${it.block_id}`}>
+            {heapOf(it.heap_id) ? <a href={blockPath(it.heap_id, it.block_id)}>{it.name || it.block_id}</a> : it.name || it.block_id}: {it.reason}
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 

@@ -5,10 +5,12 @@ import { reach } from "../../core/heaps";
 import { account } from "../../core/session";
 import { bytes, many, when } from "../format";
 import { attempt } from "../Toasts";
+import { Devices } from "./Devices";
 
 /** People lets accounts in, and locks them out. */
 export function People() {
   const [users, setUsers] = useState<User[]>();
+  const [devices, setDevices] = useState<User>();
   const [next, setNext] = useState<string | null>(null);
   const load = (cursor: string | null) => attempt(async () => {
     const page = await usersAfter(cursor);
@@ -37,7 +39,7 @@ export function People() {
         ))}
       </ul>
       <h2>Accounts</h2>
-      <p class="quiet">To block an account signs all of its devices out at once. <a href="/account">Your own devices</a> can be signed out one by one.</p>
+      <p class="quiet">To block an account signs all of its devices out at once.</p>
       <ul class="members">
         {rest.map((u) => (
           <li key={u.id}>
@@ -45,6 +47,7 @@ export function People() {
               <strong title={u.public_key}>{nameOf(u)}</strong>{u.id === account.value?.id && " (you)"}{u.is_admin && " · administrator"}{u.status === "blocked" && <> <span class="badge bad">blocked</span></>}<br />
               <span class="quiet">{many(u.usage.heaps, "heap", "heaps")}, {bytes(u.usage.storage_bytes)}{u.last_seen_at ? ` · seen ${when(u.last_seen_at)}` : ""}</span>
             </span>
+            {u.status === "active" && <button onClick={() => setDevices(u)} aria-label={`Devices of ${nameOf(u)}`}>Devices</button>}
             {u.id !== account.value?.id && (
               <>
                 {u.status === "blocked" ? <button onClick={() => void act(u, "approve")} aria-label={`Unblock ${nameOf(u)}`}>Unblock</button>
@@ -55,6 +58,7 @@ export function People() {
           </li>
         ))}
       </ul>
+      {devices && <Devices user={devices} close={() => setDevices(undefined)} />}
       {next && <button onClick={() => void load(next)}>More</button>}
     </>
   );
