@@ -34,7 +34,7 @@ func (d *deriver) do(ctx context.Context, w *work) error {
 			return err
 		}
 	}
-	if looked || len(w.wants) == 0 {
+	if w.tell = w.tell || looked; w.tell {
 		if err := d.describe(ctx, src); err != nil {
 			return err
 		}

@@ -538,6 +538,36 @@ func TestUsersTakeTurns(t *testing.T) {
 	}
 }
 
+func TestABlockHearsOfItsFileWhileSomebodyWaitsForAPictureOfIt(t *testing.T) {
+	w := newMediaWorld(t, blocks.Limits{PictureWait: time.Minute})
+	w.mustTake("bob", "f", "picture")
+	w.heard(1)
+	f, err := w.FileOf(t.Context(), "eve", key("f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.hold()
+	w.mustTake("bob", "busy", "busy")
+	w.until(func() bool { return len(w.looks()) == 2 })
+	opened := make(chan error, 1)
+	go func() {
+		p, err := w.OpenPicture(t.Context(), "eve", f, blocks.PictureRequest{Kind: blocks.KindThumbnail, Size: 64, WebP: true})
+		if err == nil {
+			err = p.Close()
+		}
+		opened <- err
+	}()
+	w.until(func() bool { return w.MediaWaiting() == 1 })
+	w.mustTake("bob", "other", "picture")
+	w.goOn()
+	if got := w.heard(2); !slices.Contains(got, "other") || w.fileFields("other")["width"] != 40.0 {
+		t.Errorf("%v heard, %v", got, w.fileFields("other"))
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestALostPictureIsMadeAgain(t *testing.T) {
 	w := newMediaWorld(t, blocks.Limits{PictureWait: time.Minute})
 	w.mustTake("bob", "f", "picture")

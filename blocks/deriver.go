@@ -69,6 +69,7 @@ type work struct {
 	hash  Hash
 	user  UserID // in whose list it is; "" is the server
 	wants []PictureRequest
+	tell  bool          // blocks that have it do not know yet what was found out
 	done  chan struct{} // closed when it has ended, however
 }
 
@@ -140,8 +141,8 @@ func (d *deriver) run(ctx context.Context) {
 		wg.Go(func() {
 			err := d.do(ctx, w)
 			d.end(w)
-			if err != nil {
-				d.rest(ctx, fmt.Errorf("file %s: %w", w.hash, err))
+			if err != nil && d.rest(ctx, fmt.Errorf("file %s: %w", w.hash, err)) && w.tell {
+				d.follow(w.hash)
 			}
 			<-d.slots
 			d.nudge()
@@ -321,7 +322,9 @@ func (d *deriver) attached(ctx context.Context, hash Hash) {
 func (d *deriver) follow(hash Hash) {
 	d.mu.Lock()
 	if !d.stopped {
-		d.enqueue("", hash, maxFollowed)
+		if w := d.enqueue("", hash, maxFollowed); w != nil {
+			w.tell = true
+		}
 	}
 	d.mu.Unlock()
 	d.nudge()
