@@ -207,7 +207,7 @@ func (in *Instance) Heaps(ctx context.Context, user UserID) ([]HeapSummary, erro
 	}
 	for i := range heaps {
 		t := totals[heaps[i].ID]
-		heaps[i].Blocks, heaps[i].Bytes = t.Blocks, t.Bytes+t.FileBytes
+		heaps[i].Blocks, heaps[i].Bytes, heaps[i].Files = t.Blocks, t.Bytes+t.FileBytes, t.FileBytes
 	}
 	return heaps, nil
 }

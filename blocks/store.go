@@ -242,6 +242,7 @@ type HeapSummary struct {
 	Role   Role
 	Blocks int64 // those in the trash too; as far as they are indexed
 	Bytes  int64 // of their logs and files
+	Files  int64 // bytes of Bytes that are files'
 }
 
 // Heaps keeps heaps and members.

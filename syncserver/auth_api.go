@@ -307,8 +307,8 @@ func (s *Server) usageOf(ctx context.Context, id auth.AccountID) (usageJSON, err
 		if h.Role == blocks.RoleOwner {
 			u.Heaps++
 			u.Blocks += h.Blocks
-			u.UpdatesBytes += h.Bytes
-			u.StorageBytes += h.Bytes
+			u.UpdatesBytes += h.Bytes - h.Files
+			u.StorageBytes += h.Bytes - h.Files
 		}
 	}
 	if err != nil {

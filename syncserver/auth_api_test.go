@@ -181,6 +181,7 @@ func TestMeAnswersAsTheContractSays(t *testing.T) {
 	access, _ := w.login(t, d)
 	heap := w.call(t, "POST", "/api/heap/add", access, object{"name": "notes"}).want(t, "add heap", 201, "").str("id")
 	w.call(t, "POST", "/api/upload/file/"+heap+"/f", access, formOf("content"), "Content-Type", "multipart/form-data; boundary=x").want(t, "file", 200, "")
+	w.settle(t)
 	for _, method := range []string{"GET", "POST"} {
 		a := w.call(t, method, "/api/me", access, nil).want(t, method, 200, "")
 		want := []string{
@@ -193,7 +194,8 @@ func TestMeAnswersAsTheContractSays(t *testing.T) {
 		if a.str("public_key") != d.publicKey || a.json["is_admin"] != false || a.str("status") != "active" || a.at("usage.heaps") != float64(1) {
 			t.Errorf("%s", a.text)
 		}
-		if bytes, _ := a.at("usage.storage_bytes").(float64); a.at("usage.files") != 1.0 || bytes < 7 {
+		updates, _ := a.at("usage.updates_bytes").(float64)
+		if bytes, _ := a.at("usage.storage_bytes").(float64); a.at("usage.files") != 1.0 || updates == 0 || bytes != updates+float64(len("content")) {
 			t.Errorf("usage %v", a.at("usage"))
 		}
 		limits, _ := a.json["limits"].(map[string]any)

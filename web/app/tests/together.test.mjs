@@ -52,6 +52,8 @@ test("a note goes back to what it was, also where others have it open", async ()
   await reads(bob.page, "And salt.");
   await page.getByRole("link", { name: "History" }).click();
   await page.getByRole("button", { name: /first/ }).click();
+  await page.locator("ins", { hasText: "Flour and water." }).waitFor(); // what this moment has brought
+  await page.getByRole("combobox", { name: "Show" }).selectOption("What changed since");
   await page.locator("ins", { hasText: "salt" }).waitFor();
   await page.getByRole("button", { name: "Restore" }).click();
   await page.waitForFunction(() => document.querySelector(".ProseMirror")?.textContent === "Flour and water.");

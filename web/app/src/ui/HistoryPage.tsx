@@ -3,7 +3,7 @@ import { post, get } from "../core/api";
 import { compare } from "../core/diff";
 import { heapOf, mayEdit, reach } from "../core/heaps";
 import { blockPath, go } from "../core/router";
-import { when } from "./format";
+import { many, when } from "./format";
 import { attempt, toast } from "./Toasts";
 import { useTitle } from "./useTitle";
 
@@ -40,6 +40,9 @@ interface Member {
   name: string;
 }
 
+/** How a moment is shown: what it changed, what has changed since, or as it was. */
+type How = "changes" | "since" | "then";
+
 /** textOf is what a document says, without what is about it. */
 const textOf = (content: Content): string =>
   Object.entries(content).filter(([root, value]) => root !== "block" && value?.text).map(([, value]) => value!.text).join("\n\n");
@@ -53,8 +56,9 @@ export function HistoryPage({ heap, block }: { heap: string; block: string }) {
   const [names, setNames] = useState<Map<string, string>>(new Map());
   const [chosen, setChosen] = useState<Moment>();
   const [then, setThen] = useState<Version>();
+  const [before, setBefore] = useState("");
   const [now, setNow] = useState("");
-  const [how, setHow] = useState<"then" | "changes">("changes");
+  const [how, setHow] = useState<How>("changes");
 
   useTitle("History");
   const load = (cursor: string | null) =>
@@ -72,16 +76,23 @@ export function HistoryPage({ heap, block }: { heap: string; block: string }) {
     void attempt(async () => setNow(textOf((await reach(() => post<{ content: Content }>(api(block), { heap_id: heap }))).content)));
   }, [heap, block]);
 
+  const at = moments && chosen ? moments.findIndex((m) => m.id === chosen.id) : -1;
+  const older = moments?.[at + 1];
+  const unknown = at >= 0 && !older && next !== null; // there is one before it that is not loaded
   useEffect(() => {
     setThen(undefined);
-    if (!chosen) return;
+    if (!chosen || at < 0) return;
+    if (unknown) return void load(next);
     let here = true;
+    const versionOf = (m: Moment) => reach(() => get<Version>(`${api(block)}/versions/${encodeURIComponent(m.id)}?heap_id=${encodeURIComponent(heap)}`));
     void attempt(async () => {
-      const version = await reach(() => get<Version>(`${api(block)}/versions/${encodeURIComponent(chosen.id)}?heap_id=${encodeURIComponent(heap)}`));
-      if (here) setThen(version);
+      const [version, last] = await Promise.all([versionOf(chosen), older && versionOf(older)]);
+      if (!here) return;
+      setBefore(last ? textOf(last.content) : "");
+      setThen(version);
     });
     return () => void (here = false);
-  }, [chosen]);
+  }, [chosen?.id, older?.id, unknown]);
 
   const editable = mayEdit(heapOf(heap));
   const restore = () =>
@@ -124,23 +135,31 @@ export function HistoryPage({ heap, block }: { heap: string; block: string }) {
               <div class="history-head">
                 <p>
                   <strong>{when(then.at)}</strong>
-                  <span class="quiet"> — since the moment before: {then.added.toLocaleString()} characters added, {then.removed.toLocaleString()} removed</span>
+                  <span class="quiet"> — {many(then.added, "character", "characters")} added, {then.removed.toLocaleString()} removed</span>
                 </p>
                 <div class="actions">
-                  <button aria-pressed={how === "changes"} onClick={() => setHow(how === "changes" ? "then" : "changes")}>
-                    {how === "changes" ? "Show as it was" : "Compare with now"}
-                  </button>
+                  <label><span class="sr">Show</span>
+                    <select value={how} onChange={(e) => setHow(e.currentTarget.value as How)}>
+                      <option value="changes">What changed then</option>
+                      <option value="since">What changed since</option>
+                      <option value="then">As it was</option>
+                    </select>
+                  </label>
                   {editable && <button class="main" onClick={() => void restore()}>Restore</button>}
                 </div>
               </div>
               <pre class="as-it-was">
-                {how === "then" ? textOf(then.content) : compare(textOf(then.content), now).map((p, i) =>
-                  p.kind === "added" ? <ins key={i}>{p.text}</ins> : p.kind === "removed" ? <del key={i}>{p.text}</del> : p.text)}
+                {how === "then" ? textOf(then.content) : how === "since" ? <Compared from={textOf(then.content)} to={now} /> : <Compared from={before} to={textOf(then.content)} />}
               </pre>
             </>}
       </div>
     </section>
   );
+}
+
+/** Compared marks what a text has more, and less, than another. */
+function Compared({ from, to }: { from: string; to: string }) {
+  return <>{compare(from, to).map((p, i) => (p.kind === "added" ? <ins key={i}>{p.text}</ins> : p.kind === "removed" ? <del key={i}>{p.text}</del> : p.text))}</>;
 }
 
 function who(users: Author[], names: Map<string, string>): string {
