@@ -290,6 +290,13 @@ const abortWait = 1500 * time.Millisecond
 // those that wait for confirmation, and the last ones that are over.
 func (in *Instance) ActiveScans(ctx context.Context, user UserID) (active, recent []Scan, err error) {
 	s := in.scans
+	if in.files.blobs != nil { // else there are none
+		select {
+		case <-s.loaded:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
 	s.mu.Lock()
 	for _, sc := range s.active {
 		active = append(active, sc.now())

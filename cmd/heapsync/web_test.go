@@ -31,7 +31,7 @@ func TestWebApp(t *testing.T) {
 		name := filepath.Base(file)
 		t.Run(strings.TrimSuffix(name, ".test.mjs"), func(t *testing.T) {
 			p := startServer(t, t.TempDir(), "--mode", "approval")
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "node", "--test", filepath.Join("tests", name))
 			cmd.Dir = app

@@ -25,7 +25,7 @@ export function claimCode() {
 /** device is a browser profile of its own. What the page complains about is in its faults. */
 export async function device(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1100, height: 760 }, ...options });
-  context.setDefaultTimeout(30_000);
+  context.setDefaultTimeout(60_000); // other tests run beside this one
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (err) => faults.push(String(err)));
